@@ -1,0 +1,165 @@
+//! What an operator writes in `WasmPlugin.spec.pluginConfig`, version 1, read and checked.
+//!
+//! [`Config::read`] is the only way to a [`Config`]. It collects every fault before it answers, so
+//! that an operator mends a configuration in one go. The plugin calls it in `on_configure`, the
+//! command in `check` and `test`. Nothing here looks at a request.
+
+mod authorization_policies;
+mod jwt_rules;
+mod reader;
+
+pub use authorization_policies::{Action, AuthorizationPolicy, Operation, Rule};
+pub use jwt_rules::{FromHeader, JwtRule, KeySource, RemoteKeys};
+pub use reader::Fault;
+
+use crate::json;
+use crate::policy::{AuthorityPattern, PathPattern};
+use reader::{At, Fields};
+
+/// A configuration is at most this long, in bytes.
+pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// At most this many rules in all: those of every policy, and every JWT rule.
+pub const MAX_RULES: usize = 50_000;
+
+/// How deep the configuration's JSON may nest.
+const MAX_DEPTH: usize = 64;
+
+/// The whole configuration; every value in it has been checked.
+#[derive(Debug)]
+pub struct Config {
+    /// What becomes of an authority that nothing names.
+    pub default_action: DefaultAction,
+    /// Which readings of a path a decision must hold for.
+    pub path_matching: PathMatching,
+    /// Istio's `RequestAuthentication.spec.jwtRules`, of all resources together.
+    pub jwt_rules: Vec<JwtRule>,
+    /// Istio's `AuthorizationPolicy` resources.
+    pub authorization_policies: Vec<AuthorizationPolicy>,
+}
+
+/// `defaultAction`: what becomes of an authority that nothing names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultAction {
+    /// The request goes on.
+    Allow,
+    /// 404.
+    Deny,
+}
+
+/// `pathMatching`: which readings of a path a decision must hold for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathMatching {
+    /// Every reading that a server behind the gateway may take it for.
+    #[default]
+    Strict,
+    /// Only the one that Envoy's RBAC filter judges.
+    Istio,
+}
+
+/// One entry of `appliesTo`: where a rule or policy is attached. Absent fields mean everything.
+#[derive(Clone, Debug)]
+pub struct AppliesTo {
+    /// Authorities, without port.
+    pub hosts: Vec<AuthorityPattern>,
+    /// Paths, in Istio's grammar.
+    pub paths: Vec<PathPattern>,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads the JSON text of a configuration.
+    ///
+    /// # Errors
+    /// Every fault in it, each with its JSON path. A text that is no JSON has a single fault.
+    pub fn read(text: &[u8]) -> Result<Self, Vec<Fault>> {
+        if text.len() > MAX_BYTES {
+            let message = format!("{} bytes; at most {MAX_BYTES} are allowed", text.len());
+            return Err(vec![Fault::at_root(message)]);
+        }
+        if text.is_empty() {
+            let message = "empty; pluginConfig must be a JSON object with at least `version: 1`";
+            return Err(vec![Fault::at_root(message)]);
+        }
+        let value = json::parse(text, MAX_DEPTH)
+            .map_err(|error| vec![Fault::at_root(format!("not valid JSON: {error}"))])?;
+        reader::read(&value, Self::from_json)
+    }
+
+    fn from_json(root: At<'_>) -> Option<Self> {
+        let mut fields = root.object()?;
+        let version = fields.required("version");
+        if let Some(version) = version.filter(|version| version.value().as_u64() != Some(1)) {
+            version.unexpected("1");
+        }
+        let default_action = fields.optional("defaultAction");
+        let path_matching = fields.optional("pathMatching").and_then(|at| {
+            at.one_of(&[("STRICT", PathMatching::Strict), ("ISTIO", PathMatching::Istio)])
+        });
+        let jwt_rules = jwt_rules::read(fields.optional("jwtRules"));
+        let authorization_policies =
+            authorization_policies::read(fields.optional("authorizationPolicies"));
+        fields.finish();
+
+        let named = jwt_rules.iter().map(|rule| &rule.applies_to);
+        let named = named.chain(authorization_policies.iter().map(|policy| &policy.applies_to));
+        let names_authorities = named.flatten().any(|entry| !entry.hosts.is_empty());
+        let default_action = match default_action {
+            Some(at) => {
+                at.one_of(&[("ALLOW", DefaultAction::Allow), ("DENY", DefaultAction::Deny)])
+            }
+            None if names_authorities => {
+                root.fault(
+                    "`defaultAction` is missing; it is required since `appliesTo` names hosts: \
+                     `DENY` answers 404 for every other authority, `ALLOW` lets it through",
+                );
+                None
+            }
+            None => Some(DefaultAction::Allow),
+        };
+
+        let rules = authorization_policies.iter().map(|policy| policy.rules.len());
+        let rules = rules.fold(jwt_rules.len(), usize::saturating_add);
+        if rules > MAX_RULES {
+            root.fault(format!("{rules} rules in all; at most {MAX_RULES} are allowed"));
+        }
+        Some(Self {
+            default_action: default_action.unwrap_or(DefaultAction::Deny),
+            path_matching: path_matching.unwrap_or_default(),
+            jwt_rules,
+            authorization_policies,
+        })
+    }
+}
+
+// === impl AppliesTo ===
+
+impl AppliesTo {
+    /// Reads the list `appliesTo` of a rule or policy; absent, it is empty and means everything.
+    fn read(fields: &mut Fields<'_>) -> Vec<Self> {
+        let Some(at) = fields.optional("appliesTo") else {
+            return Vec::new();
+        };
+        at.non_empty_list(|entry| {
+            let mut fields = entry.object()?;
+            let hosts = fields.optional("hosts").map(|at| {
+                at.non_empty_list(|host| host.parsed(AuthorityPattern::parse))
+            });
+            let paths = fields.optional("paths").map(|at| {
+                at.non_empty_list(|path| path.parsed(PathPattern::parse))
+            });
+            fields.finish();
+            if hosts.is_none() && paths.is_none() {
+                entry.fault("empty; give `hosts`, `paths` or both");
+            }
+            Some(Self {
+                hosts: hosts.unwrap_or_default(),
+                paths: paths.unwrap_or_default(),
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {}

@@ -1,0 +1,261 @@
+//! Walks a JSON document and collects every fault with the JSON path where it stands.
+//!
+//! The section readers ([`super::jwt_rules`] and its neighbours) call it; it knows no section. A
+//! reader that meets a fault notes it and goes on; only [`read`] turns faults into a failure.
+
+use serde_json::{Map, Value};
+use std::cell::RefCell;
+use std::fmt;
+
+/// One thing that is wrong with a configuration: where, what was found, what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The JSON path, such as `$.jwtRules[0].issuer`.
+    pub path: String,
+    /// What was found, in backticks, and what is allowed; lower case, no full stop.
+    pub message: String,
+}
+
+/// A value in the document and the way to it.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    value: &'a Value,
+    step: Step<'a>,
+    parent: Option<&'a At<'a>>,
+    faults: &'a RefCell<Vec<Fault>>,
+}
+
+/// The last step of the way to a value.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Root,
+    Name(&'a str),
+    Index(usize),
+}
+
+/// The members of an object while they are read; tells which names nobody asked for.
+pub(super) struct Fields<'a> {
+    at: &'a At<'a>,
+    members: &'a Map<String, Value>,
+    known: Vec<&'static str>,
+}
+
+/// More faults than this are counted, not listed: a configuration can be 4 MiB of them.
+const MAX_FAULTS: usize = 100;
+
+/// The longest piece of a found value that a fault repeats, in characters.
+const MAX_QUOTED: usize = 60;
+
+/// Reads a whole document with `section`.
+pub(super) fn read<T>(
+    value: &Value,
+    section: impl FnOnce(At<'_>) -> Option<T>,
+) -> Result<T, Vec<Fault>> {
+    let faults = RefCell::new(Vec::new());
+    let root = At { value, step: Step::Root, parent: None, faults: &faults };
+    let read = section(root);
+    let mut faults = faults.into_inner();
+    let more = faults.len().saturating_sub(MAX_FAULTS);
+    if more > 0 {
+        faults.truncate(MAX_FAULTS);
+        faults.push(Fault::at_root(format!("{more} more faults")));
+    }
+    match read {
+        Some(read) if faults.is_empty() => Ok(read),
+        _ => Err(faults),
+    }
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// A fault of the document as a whole.
+    pub(super) fn at_root(message: impl Into<String>) -> Self {
+        Self { path: "$".to_owned(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+// === impl At ===
+
+impl<'a> At<'a> {
+    pub(super) fn value(&self) -> &'a Value {
+        self.value
+    }
+
+    /// Notes a fault at this place.
+    pub(super) fn fault(&self, message: impl Into<String>) {
+        let fault = Fault { path: self.to_string(), message: message.into() };
+        if let Ok(mut faults) = self.faults.try_borrow_mut() {
+            faults.push(fault);
+        }
+    }
+
+    /// Notes that something else stands here than what is allowed.
+    pub(super) fn unexpected(&self, allowed: &str) {
+        self.fault(format!("found {}; allowed: {allowed}", quoted(self.value)));
+    }
+
+    pub(super) fn object(&'a self) -> Option<Fields<'a>> {
+        match self.value {
+            Value::Object(members) => Some(Fields { at: self, members, known: Vec::new() }),
+            _ => {
+                self.unexpected("an object");
+                None
+            }
+        }
+    }
+
+    /// Reads every item of a list; items with faults are left out, the faults noted.
+    pub(super) fn list<T>(&self, item: impl FnMut(At<'_>) -> Option<T>) -> Vec<T> {
+        let Value::Array(items) = self.value else {
+            self.unexpected("a list");
+            return Vec::new();
+        };
+        let at = |(index, value)| At {
+            value,
+            step: Step::Index(index),
+            parent: Some(self),
+            faults: self.faults,
+        };
+        let items = items.iter().enumerate().map(at);
+        items.filter_map(item).collect()
+    }
+
+    /// Like [`At::list`], for a list that means something else, or nothing, when it is empty.
+    pub(super) fn non_empty_list<T>(&self, item: impl FnMut(At<'_>) -> Option<T>) -> Vec<T> {
+        if self.value.as_array().is_some_and(Vec::is_empty) {
+            self.fault("an empty list; leave the field out or give at least one item");
+        }
+        self.list(item)
+    }
+
+    /// A string that is not empty.
+    pub(super) fn text(&self) -> Option<&'a str> {
+        match self.value {
+            Value::String(text) if !text.is_empty() => Some(text),
+            _ => {
+                self.unexpected("a string that is not empty");
+                None
+            }
+        }
+    }
+
+    /// A string that `parse` understands; its error says what is allowed.
+    pub(super) fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        match parse(self.text()?) {
+            Ok(parsed) => Some(parsed),
+            Err(allowed) => {
+                self.unexpected(&allowed);
+                None
+            }
+        }
+    }
+
+    pub(super) fn boolean(&self) -> Option<bool> {
+        let boolean = self.value.as_bool();
+        if boolean.is_none() {
+            self.unexpected("`true` or `false`");
+        }
+        boolean
+    }
+
+    /// One of a closed list of words.
+    pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let found = self.value.as_str();
+        let found = words.iter().find(|(word, _)| Some(*word) == found);
+        if found.is_none() {
+            let words = words.iter().map(|(word, _)| *word);
+            self.unexpected(&listed(words));
+        }
+        found.map(|(_, meaning)| *meaning)
+    }
+
+    /// A name that policies, metrics and logs carry.
+    pub(super) fn name(&self) -> Option<String> {
+        self.parsed(|text| {
+            let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+            let ends = [text.bytes().next(), text.bytes().last()];
+            let valid = ends.into_iter().flatten().all(inner)
+                && text.bytes().all(|byte| inner(byte) || matches!(byte, b'-' | b'.'))
+                && text.len() <= 253;
+            let allowed = "a name of at most 253 lower-case letters, digits, `-` and `.`, with a \
+                           letter or digit at both ends";
+            valid.then(|| text.to_owned()).ok_or_else(|| allowed.to_owned())
+        })
+    }
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            parent.fmt(f)?;
+        }
+        match self.step {
+            Step::Root => f.write_str("$"),
+            Step::Index(index) => write!(f, "[{index}]"),
+            Step::Name(name) => write!(f, ".{name}"),
+        }
+    }
+}
+
+// === impl Fields ===
+
+impl<'a> Fields<'a> {
+    /// The member of that name, if it is there; from now on the name is known.
+    pub(super) fn optional(&mut self, name: &'static str) -> Option<At<'a>> {
+        self.known.push(name);
+        let value = self.members.get(name)?;
+        Some(self.member(name, value))
+    }
+
+    /// The member of that name, or a fault.
+    pub(super) fn required(&mut self, name: &'static str) -> Option<At<'a>> {
+        let at = self.optional(name);
+        if at.is_none() {
+            self.at.fault(format!("`{name}` is missing"));
+        }
+        at
+    }
+
+    /// Notes every member that nobody asked for.
+    pub(super) fn finish(self) {
+        for (name, value) in self.members {
+            if !self.known.contains(&name.as_str()) {
+                let allowed = listed(self.known.iter().copied());
+                self.member(name, value)
+                    .fault(format!("unknown field; allowed here: {allowed}"));
+            }
+        }
+    }
+
+    fn member(&self, name: &'a str, value: &'a Value) -> At<'a> {
+        At { value, step: Step::Name(name), parent: Some(self.at), faults: self.at.faults }
+    }
+}
+
+/// A found value as it may stand in a fault: cut, on one line.
+fn quoted(value: &Value) -> String {
+    let kind = match value {
+        Value::Array(_) => return "a list".to_owned(),
+        Value::Object(_) => return "an object".to_owned(),
+        Value::String(text) => text.escape_debug().to_string(),
+        other => other.to_string(),
+    };
+    let mut cut: String = kind.chars().take(MAX_QUOTED).collect();
+    if cut.len() < kind.len() {
+        cut.push('…');
+    }
+    format!("`{cut}`")
+}
+
+/// Words in backticks, separated by commas.
+fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let words: Vec<_> = words.map(|word| format!("`{word}`")).collect();
+    words.join(", ")
+}

@@ -1,0 +1,177 @@
+//! The policy by authority: which rules a request to an authority can meet at all.
+//!
+//! Sites nest: `a.example.com` lies in `*.example.com`, which lies in the whole gateway. A rule
+//! stands once, at the widest site it is attached to, and a request walks from the narrowest site
+//! outwards; so the cost of a request does not grow with the number of other authorities.
+
+use super::{AuthorityPattern, JwtRule, PathPattern, Rule};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// What is attached to one authority, one wildcard, or everything.
+#[derive(Default, Debug)]
+pub struct Site {
+    /// Rules about tokens.
+    pub jwt_rules: Vec<Entry<JwtRule>>,
+    /// Rules that refuse.
+    pub deny: Vec<Entry<Rule>>,
+    /// Rules that allow.
+    pub allow: Vec<Entry<Rule>>,
+    /// Whether the configuration names this authority.
+    pub named: bool,
+    allow_everywhere: bool,
+    allow_within: Vec<PathPattern>,
+    wider: Option<usize>,
+}
+
+/// A rule where it is attached.
+#[derive(Debug)]
+pub struct Entry<T> {
+    /// Where it stands among its like.
+    pub order: usize,
+    /// The paths it is attached to; empty means every path.
+    pub within: Vec<PathPattern>,
+    /// The rule, shared by every place where it is attached.
+    pub item: Rc<T>,
+}
+
+/// Every site, found by authority.
+#[derive(Default)]
+pub(super) struct Sites {
+    exact: HashMap<Box<str>, usize>,
+    /// By the suffix, which begins with a dot.
+    wildcards: HashMap<Box<str>, usize>,
+    sites: Vec<Site>,
+    everything: Site,
+}
+
+// === impl Site ===
+
+impl Site {
+    /// Whether an ALLOW policy is attached to this path, so that one must match.
+    #[must_use]
+    pub fn demands_allow(&self, path: &[u8]) -> bool {
+        self.allow_everywhere || self.allow_within.iter().any(|pattern| pattern.matches(path))
+    }
+
+    pub(super) fn demand_allow(&mut self, within: Vec<PathPattern>) {
+        self.allow_everywhere |= within.is_empty();
+        self.allow_within.extend(within);
+    }
+}
+
+// === impl Entry ===
+
+impl<T> Entry<T> {
+    /// Whether it is attached to this path.
+    #[must_use]
+    pub fn covers(&self, path: &[u8]) -> bool {
+        self.within.is_empty() || self.within.iter().any(|pattern| pattern.matches(path))
+    }
+}
+
+// === impl Sites ===
+
+impl Sites {
+    /// The site of a pattern, made if need be; `None` is everything.
+    pub(super) fn at(&mut self, pattern: Option<&AuthorityPattern>) -> &mut Site {
+        let Some(pattern) = pattern else {
+            return &mut self.everything;
+        };
+        let next = self.sites.len();
+        let index = match pattern {
+            AuthorityPattern::Exact(name) => self.exact.entry(name.clone()),
+            AuthorityPattern::Wildcard(suffix) => self.wildcards.entry(suffix.clone()),
+        };
+        let index = *index.or_insert(next);
+        if index == next {
+            self.sites.push(Site::default());
+        }
+        match self.sites.get_mut(index) {
+            Some(site) => site,
+            None => &mut self.everything,
+        }
+    }
+
+    /// The same, for a pattern that the configuration attaches something to.
+    pub(super) fn attached(&mut self, pattern: Option<&AuthorityPattern>) -> &mut Site {
+        let site = self.at(pattern);
+        site.named |= pattern.is_some();
+        site
+    }
+
+    /// Links each site to the next wider one; after that, nothing is added.
+    pub(super) fn finish(&mut self) {
+        let exact = self.exact.iter().map(|(name, index)| (name.as_ref(), *index));
+        let wildcards = self.wildcards.iter();
+        let wildcards = wildcards.map(|(suffix, index)| (suffix.trim_start_matches('.'), *index));
+        let wider: Vec<_> = exact
+            .chain(wildcards)
+            .map(|(name, index)| (index, self.wildcard(name)))
+            .collect();
+        for (index, wider) in wider {
+            if let Some(site) = self.sites.get_mut(index) {
+                site.wider = wider;
+            }
+        }
+    }
+
+    /// The sites that cover a normalised authority, the narrowest first.
+    pub(super) fn covering(&self, authority: &str) -> impl Iterator<Item = &Site> {
+        let exact = self.exact.get(authority).copied();
+        let narrowest = exact.or_else(|| self.wildcard(authority));
+        let narrowest = narrowest.and_then(|index| self.sites.get(index));
+        let nested = std::iter::successors(narrowest, |site| {
+            site.wider.and_then(|index| self.sites.get(index))
+        });
+        nested.chain(std::iter::once(&self.everything))
+    }
+
+    /// The narrowest wildcard that covers a name.
+    fn wildcard(&self, name: &str) -> Option<usize> {
+        let dots = name.match_indices('.');
+        let mut suffixes = dots.filter_map(|(at, _)| name.get(at..));
+        suffixes.find_map(|suffix| self.wildcards.get(suffix).copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sites_nest_from_the_narrowest_outwards() {
+        let mut sites = Sites::default();
+        for (order, pattern) in ["a.example.com", "*.example.com", "*.a.example.com", "*.com"].iter().enumerate() {
+            let pattern = AuthorityPattern::parse(pattern).unwrap();
+            sites.attached(Some(&pattern)).jwt_rules.push(rule(order));
+        }
+        sites.at(None).jwt_rules.push(rule(9));
+        sites.finish();
+        for (authority, expected) in [
+            ("a.example.com", vec![0, 1, 3, 9]),
+            ("b.example.com", vec![1, 3, 9]),
+            ("b.a.example.com", vec![2, 1, 3, 9]),
+            ("c.b.a.example.com", vec![2, 1, 3, 9]),
+            ("example.com", vec![3, 9]),
+            ("example.org", vec![9]),
+            ("com", vec![9]),
+        ] {
+            let found = sites.covering(authority).flat_map(|site| &site.jwt_rules);
+            let found: Vec<_> = found.map(|entry| entry.order).collect();
+            assert_eq!(found, expected, "`{authority}`");
+        }
+    }
+
+    fn rule(order: usize) -> Entry<JwtRule> {
+        let item = Rc::new(JwtRule {
+            name: "test".into(),
+            issuer: String::new(),
+            audiences: Vec::new(),
+            keys: crate::keys::SourceId(0),
+            locations: crate::token::Locations::default(),
+            forward_original_token: false,
+        });
+        Entry { order, within: Vec::new(), item }
+    }
+}

@@ -1,0 +1,119 @@
+//! Istio's value grammar: exact, prefix, suffix, or presence.
+//!
+//! Compares bytes with bytes; nothing is decoded, trimmed or normalised here.
+
+/// How a value of a policy matches a value of a request (Istio's `StringMatch` of policies).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StringMatch {
+    shape: Shape,
+    /// Without the `*`; lower case if `ignore_case`.
+    text: Box<str>,
+    ignore_case: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Exact,
+    Prefix,
+    Suffix,
+    /// Anything that is not empty.
+    Present,
+}
+
+impl StringMatch {
+    /// Reads a value: `*` is presence, `*x` a suffix, `x*` a prefix. A leading `*` is looked at
+    /// first, so `*x*` is the suffix `x*`; a `*` elsewhere stands for itself.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let (shape, text) = match (text, text.strip_prefix('*'), text.strip_suffix('*')) {
+            ("*", ..) => (Shape::Present, ""),
+            (_, Some(suffix), _) => (Shape::Suffix, suffix),
+            (_, None, Some(prefix)) => (Shape::Prefix, prefix),
+            _ => (Shape::Exact, text),
+        };
+        Self { shape, text: text.into(), ignore_case: false }
+    }
+
+    /// The same, comparing ASCII letters without regard to case.
+    #[must_use]
+    pub fn parse_ignoring_case(text: &str) -> Self {
+        Self { ignore_case: true, ..Self::parse(&text.to_ascii_lowercase()) }
+    }
+
+    /// Exactly this text, whatever it contains.
+    #[must_use]
+    pub fn exact(text: &str) -> Self {
+        Self { shape: Shape::Exact, text: text.into(), ignore_case: false }
+    }
+
+    /// Anything that is not empty.
+    #[must_use]
+    pub fn present() -> Self {
+        Self::parse("*")
+    }
+
+    /// Whether `value` matches.
+    #[must_use]
+    pub fn matches(&self, value: &[u8]) -> bool {
+        let text = self.text.as_bytes();
+        let same = |part: &[u8]| match self.ignore_case {
+            true => part.eq_ignore_ascii_case(text),
+            false => part == text,
+        };
+        match self.shape {
+            Shape::Exact => same(value),
+            Shape::Prefix => value.get(..text.len()).is_some_and(same),
+            Shape::Suffix => {
+                let start = value.len().checked_sub(text.len());
+                start.and_then(|start| value.get(start..)).is_some_and(same)
+            }
+            Shape::Present => !value.is_empty(),
+        }
+    }
+
+    /// The text that a value must equal, if only one can match.
+    pub(super) fn as_exact(&self) -> Option<&str> {
+        (self.shape == Shape::Exact).then_some(&self.text)
+    }
+
+    /// The text that a value must begin with.
+    pub(super) fn as_prefix(&self) -> Option<&str> {
+        (self.shape == Shape::Prefix).then_some(&self.text)
+    }
+
+    /// The text that a value must end with.
+    pub(super) fn as_suffix(&self) -> Option<&str> {
+        (self.shape == Shape::Suffix).then_some(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_istio() {
+        for (pattern, value, matches) in [
+            ("foo", "foo", true),
+            ("foo", "Foo", false),
+            ("foo", "food", false),
+            ("foo*", "food", true),
+            ("foo*", "foo", true),
+            ("foo*", "fo", false),
+            ("*foo", "barfoo", true),
+            ("*foo", "foo", true),
+            ("*foo", "foob", false),
+            ("*foo*", "xfoo*", true),
+            ("*foo*", "xfoox", false),
+            ("f*o", "f*o", true),
+            ("f*o", "foo", false),
+            ("*", "x", true),
+            ("*", "", false),
+        ] {
+            let found = StringMatch::parse(pattern).matches(value.as_bytes());
+            assert_eq!(found, matches, "`{pattern}` and `{value}`");
+        }
+        assert!(StringMatch::parse_ignoring_case("Foo.com*").matches(b"fOO.COM:80"));
+        assert!(!StringMatch::parse("a*").matches(b"\xff"));
+    }
+}

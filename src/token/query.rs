@@ -1,0 +1,102 @@
+//! Parameters in the query of a path: their values, and the path without some of them.
+//!
+//! Bytes in, bytes out; what is not removed is not changed, not even its escapes.
+
+use std::borrow::Cow;
+
+/// Every value of a parameter, percent-decoded.
+pub(super) fn values<'r>(path: &'r [u8], name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
+    let (_, query, _) = split(path);
+    let pairs = query.split(|byte| *byte == b'&').map(pair);
+    let named = pairs.filter(move |(found, _)| *percent_decode(found) == *name.as_bytes());
+    named.map(|(_, value)| percent_decode(value)).filter(|value| !value.is_empty())
+}
+
+/// The path without the parameters of these names; `None` if it has none of them.
+#[must_use]
+pub fn without_parameters(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
+    let (before, query, fragment) = split(path);
+    let removed = |part: &&[u8]| {
+        let (name, _) = pair(part);
+        let name = percent_decode(name);
+        names.iter().any(|removed| *removed.as_bytes() == *name)
+    };
+    let parts = || query.split(|byte| *byte == b'&');
+    if !parts().any(|part| removed(&part)) {
+        return None;
+    }
+    let kept: Vec<_> = parts().filter(|part| !removed(part)).collect();
+    let mut path = before.to_vec();
+    if !kept.is_empty() {
+        path.push(b'?');
+        path.extend(kept.join(&b'&'));
+    }
+    path.extend_from_slice(fragment);
+    Some(path)
+}
+
+/// What stands before `?`, the query without `?`, and the fragment with its `#`.
+fn split(path: &[u8]) -> (&[u8], &[u8], &[u8]) {
+    let cut = |path: &'_ [u8], mark: u8| path.iter().position(|byte| *byte == mark);
+    let end = cut(path, b'#').unwrap_or(path.len());
+    let (path, fragment) = path.split_at_checked(end).unwrap_or((path, b""));
+    match cut(path, b'?').and_then(|start| path.split_at_checked(start)) {
+        Some((before, query)) => (before, query.get(1..).unwrap_or_default(), fragment),
+        None => (path, b"", fragment),
+    }
+}
+
+fn pair(part: &[u8]) -> (&[u8], &[u8]) {
+    let end = part.iter().position(|byte| *byte == b'=');
+    match end.and_then(|end| part.split_at_checked(end)) {
+        Some((name, value)) => (name, value.get(1..).unwrap_or_default()),
+        None => (part, b""),
+    }
+}
+
+fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
+    percent_encoding::percent_decode(text).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_values() {
+        for (path, expected) in [
+            ("/?t=a", vec!["a"]),
+            ("/?x=1&t=a&y=2", vec!["a"]),
+            ("/?t=a&t=b", vec!["a", "b"]),
+            ("/?t=%61%2Eb", vec!["a.b"]),
+            ("/?%74=a", vec!["a"]),
+            ("/?t=a=b", vec!["a=b"]),
+            ("/?tt=a", vec![]),
+            ("/?t", vec![]),
+            ("/?t=", vec![]),
+            ("/t=a", vec![]),
+            ("/#?t=a", vec![]),
+            ("/?t=a#&t=b", vec!["a"]),
+        ] {
+            let found: Vec<_> = values(path.as_bytes(), "t").collect();
+            let expected: Vec<_> = expected.iter().map(|it| it.as_bytes()).collect();
+            assert_eq!(found, expected, "`{path}`");
+        }
+    }
+
+    #[test]
+    fn removes_only_what_is_named() {
+        for (path, expected) in [
+            ("/a?t=1", Some("/a")),
+            ("/a?t=1&x=%2f+", Some("/a?x=%2f+")),
+            ("/a?x=1&t=1&y", Some("/a?x=1&y")),
+            ("/a?x=1&%74=1", Some("/a?x=1")),
+            ("/a?t=1&t=2#f", Some("/a#f")),
+            ("/a?x=t", None),
+            ("/a", None),
+        ] {
+            let found = without_parameters(path.as_bytes(), &["t"]);
+            assert_eq!(found.as_deref(), expected.map(str::as_bytes), "`{path}`");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! What was decided, and why. Every answer carries its reason and the rule that gave it.
+//!
+//! Reasons are a closed list: a new one does not compile until it has a code, a status and a text.
+
+use std::fmt;
+use std::rc::Rc;
+
+/// The decision on a request.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It goes on, changed so.
+    Allow(Allow),
+    /// It is answered by us.
+    Refuse(Refusal),
+}
+
+/// A request goes on.
+#[derive(Debug, Default)]
+pub struct Allow {
+    /// What is changed before it does, in order.
+    pub changes: Vec<Change>,
+    /// The rule that allowed it, if one was needed.
+    pub rule: Option<Rc<str>>,
+}
+
+/// A change to the request that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Every line of this header goes.
+    Remove(Vec<u8>),
+    /// `:path` becomes this.
+    SetPath(Vec<u8>),
+}
+
+/// A request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// The rule that refused it, if it was a rule.
+    pub rule: Option<Rc<str>>,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// There is no method, or several that a server may follow.
+    MethodUnreadable,
+    /// There is no authority, or one that servers read in different ways.
+    AuthorityUnreadable,
+    /// There is no path (CONNECT without one).
+    PathMissing,
+    /// The path does not begin with `/`, or can be decoded further.
+    PathUnreadable,
+    /// Tokens at different places are not the same.
+    TokensDiffer,
+    /// The token is longer than the limit.
+    TokenTooLong,
+    /// The token has not three parts.
+    TokenMalformed,
+    /// Its header is not base64url without padding.
+    TokenHeaderBase64,
+    /// Its header is not a JSON object.
+    TokenHeaderJson,
+    /// Its header demands an extension.
+    TokenHeaderCritical,
+    /// Its header names no algorithm.
+    TokenAlgorithmMissing,
+    /// Its header names an algorithm that is not supported.
+    TokenAlgorithmUnsupported,
+    /// Its `kid` is no string, or too long.
+    TokenKeyIdInvalid,
+    /// Its payload is not base64url without padding.
+    TokenPayloadBase64,
+    /// Its payload is not a JSON object.
+    TokenPayloadJson,
+    /// A registered claim has the wrong type.
+    TokenClaimType,
+    /// Its signature is not base64url without padding.
+    TokenSignatureBase64,
+    /// No rule in scope knows its issuer.
+    TokenIssuerUnknown,
+    /// It is not valid yet.
+    TokenNotYetValid,
+    /// It is expired.
+    TokenExpired,
+    /// It is for another audience.
+    TokenAudience,
+    /// Its signature is wrong.
+    TokenSignature,
+    /// The issuer has no key that fits it.
+    KeyUnknown,
+    /// The issuer's keys could not be fetched.
+    KeysUnavailable,
+    /// A policy refuses such requests.
+    PolicyDenied,
+    /// No policy allows such requests.
+    PolicyNotAllowed,
+    /// Nothing in the configuration names the authority.
+    AuthorityUnknown,
+    /// Too many requests wait already.
+    Overloaded,
+    /// The gateway has no configuration, or the host failed.
+    Internal,
+}
+
+/// Which part of the product refuses; decides the form of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The request itself.
+    Request,
+    /// Its token, as Envoy's jwt_authn filter would.
+    Token,
+    /// A policy, as Envoy's RBAC filter would.
+    Policy,
+    /// The gateway.
+    Gateway,
+}
+
+// === impl Refusal ===
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reason, rule: None }
+    }
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 29] = [
+        Self::MethodUnreadable,
+        Self::AuthorityUnreadable,
+        Self::PathMissing,
+        Self::PathUnreadable,
+        Self::TokensDiffer,
+        Self::TokenTooLong,
+        Self::TokenMalformed,
+        Self::TokenHeaderBase64,
+        Self::TokenHeaderJson,
+        Self::TokenHeaderCritical,
+        Self::TokenAlgorithmMissing,
+        Self::TokenAlgorithmUnsupported,
+        Self::TokenKeyIdInvalid,
+        Self::TokenPayloadBase64,
+        Self::TokenPayloadJson,
+        Self::TokenClaimType,
+        Self::TokenSignatureBase64,
+        Self::TokenIssuerUnknown,
+        Self::TokenNotYetValid,
+        Self::TokenExpired,
+        Self::TokenAudience,
+        Self::TokenSignature,
+        Self::KeyUnknown,
+        Self::KeysUnavailable,
+        Self::PolicyDenied,
+        Self::PolicyNotAllowed,
+        Self::AuthorityUnknown,
+        Self::Overloaded,
+        Self::Internal,
+    ];
+
+    /// Its stable name, for logs, metrics and case files.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.about().0
+    }
+
+    /// The HTTP status of the answer.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        self.about().1
+    }
+
+    /// The body of the answer: where Envoy or Istio have one, theirs.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        self.about().2
+    }
+
+    /// Which part of the product refuses.
+    #[must_use]
+    pub fn class(self) -> Class {
+        use Reason::*;
+        match self {
+            MethodUnreadable | AuthorityUnreadable | PathMissing | PathUnreadable => Class::Request,
+            PolicyDenied | PolicyNotAllowed => Class::Policy,
+            AuthorityUnknown | Overloaded | Internal => Class::Gateway,
+            _ => Class::Token,
+        }
+    }
+
+    fn about(self) -> (&'static str, u16, &'static str) {
+        use Reason::*;
+        match self {
+            MethodUnreadable => ("method_unreadable", 400, "Bad Request"),
+            AuthorityUnreadable => ("authority_unreadable", 400, "Bad Request"),
+            PathMissing => ("path_missing", 400, "Bad Request"),
+            PathUnreadable => ("path_unreadable", 400, "Bad Request"),
+            TokensDiffer => ("tokens_differ", 401, "Found multiple Jwt tokens"),
+            TokenTooLong => ("token_too_long", 401, "Jwt is too long"),
+            TokenMalformed => (
+                "token_malformed",
+                401,
+                "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections",
+            ),
+            TokenHeaderBase64 => {
+                ("token_header_base64", 401, "Jwt header is an invalid Base64url encoded")
+            }
+            TokenHeaderJson => ("token_header_json", 401, "Jwt header is an invalid JSON"),
+            TokenHeaderCritical => {
+                ("token_header_critical", 401, "Jwt header [crit] or [b64] is not supported")
+            }
+            TokenAlgorithmMissing => (
+                "token_algorithm_missing",
+                401,
+                "Jwt header [alg] field is required and must be a string",
+            ),
+            TokenAlgorithmUnsupported => {
+                ("token_algorithm_unsupported", 401, "Jwt header [alg] is not supported")
+            }
+            TokenKeyIdInvalid => {
+                ("token_key_id_invalid", 401, "Jwt header [kid] field is not a string")
+            }
+            TokenPayloadBase64 => {
+                ("token_payload_base64", 401, "Jwt payload is an invalid Base64url encoded")
+            }
+            TokenPayloadJson => ("token_payload_json", 401, "Jwt payload is an invalid JSON"),
+            TokenClaimType => {
+                ("token_claim_type", 401, "Jwt payload has a registered claim of the wrong type")
+            }
+            TokenSignatureBase64 => {
+                ("token_signature_base64", 401, "Jwt signature is an invalid Base64url encoded")
+            }
+            TokenIssuerUnknown => ("token_issuer_unknown", 401, "Jwt issuer is not configured"),
+            TokenNotYetValid => ("token_not_yet_valid", 401, "Jwt not yet valid"),
+            TokenExpired => ("token_expired", 401, "Jwt is expired"),
+            TokenAudience => ("token_audience", 403, "Audiences in Jwt are not allowed"),
+            TokenSignature => ("token_signature", 401, "Jwt verification fails"),
+            KeyUnknown => {
+                ("key_unknown", 401, "Jwks doesn't have key to match kid or alg from Jwt")
+            }
+            KeysUnavailable => ("keys_unavailable", 401, "Jwks remote fetch is failed"),
+            PolicyDenied => ("policy_denied", 403, "RBAC: access denied"),
+            PolicyNotAllowed => ("policy_not_allowed", 403, "RBAC: access denied"),
+            AuthorityUnknown => ("authority_unknown", 404, ""),
+            Overloaded => ("overloaded", 503, "Service Unavailable"),
+            Internal => ("internal", 500, "Internal Server Error"),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_distinct_names_and_statuses_refuse() {
+        let codes: HashSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            let name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+            assert!(reason.code().bytes().all(name), "{reason}");
+            assert!((400..600).contains(&reason.status()), "{reason}");
+        }
+    }
+}

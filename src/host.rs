@@ -1,0 +1,23 @@
+//! The plugin: the one place that knows proxy-wasm and the proxy that hosts us.
+//!
+//! [`root`] holds what a configuration decides by, [`http`] leads one request through the core,
+//! [`abi`] calls the host. Several configurations may live in one VM, so nothing here is global.
+
+mod abi;
+mod http;
+mod root;
+mod signature;
+
+use proxy_wasm::traits::RootContext;
+use proxy_wasm::types::LogLevel;
+
+// The macro exports `_initialize`, without which the host does not start the module.
+#[expect(unsafe_code, reason = "the symbol that the proxy-wasm ABI names")]
+mod entry {
+    use super::{LogLevel, RootContext, root};
+
+    proxy_wasm::main! {{
+        proxy_wasm::set_log_level(LogLevel::Info);
+        proxy_wasm::set_root_context(|id| -> Box<dyn RootContext> { Box::new(root::Root::new(id)) });
+    }}
+}

@@ -1,0 +1,255 @@
+//! A configuration in force on one worker: its policy, its keys, its caches, the requests that wait.
+//!
+//! `on_configure` is one pure pass and fails only for a faulty configuration, the same on every
+//! thread: Envoy then keeps the last good one. A failure on a worker alone would leave its gate
+//! open, so nothing else may make it fail. Keys are fetched from the tick, each worker for itself.
+
+use super::abi::{self, Buffer, Map};
+use super::http::{Filter, conclude};
+use super::signature::HostVerifier;
+use crate::cache::Caches;
+use crate::config::{self, Config, RemoteKeys};
+use crate::decide::Answers;
+use crate::keys::{self, FetchFailure, KeySource, Keys, Outcome, SourceId};
+use crate::policy::Policy;
+use crate::request::Headers;
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The root context that the host makes for each configuration.
+pub struct Root {
+    id: u32,
+    plugin: Option<Rc<Plugin>>,
+    fetching: BTreeMap<u32, SourceId>,
+}
+
+/// What every stream of a configuration shares on one worker.
+pub struct Plugin {
+    pub policy: Policy,
+    pub state: RefCell<State>,
+}
+
+/// The part of it that changes.
+pub struct State {
+    pub keys: Keys,
+    pub caches: Caches,
+    pub parked: Parked,
+}
+
+/// Requests that wait for keys; each owns a copy of its headers.
+#[derive(Default)]
+pub struct Parked {
+    requests: BTreeMap<u32, Waiting>,
+    bytes: usize,
+}
+
+/// A request that waits.
+pub struct Waiting {
+    pub headers: Headers,
+    pub answers: Answers,
+    source: SourceId,
+    deadline: Duration,
+}
+
+const TICK: Duration = Duration::from_secs(1);
+/// A tick that was asked for: the least that the host can count.
+const SOON: Duration = Duration::from_millis(1);
+const MAX_PARKED: usize = 1_000;
+const MAX_PARKED_BYTES: usize = 16 * 1024 * 1024;
+/// A fetch ends earlier by itself; no request waits longer, whatever happens to it.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+// === impl Root ===
+
+impl Root {
+    pub fn new(id: u32) -> Self {
+        Self { id, plugin: None, fetching: BTreeMap::new() }
+    }
+
+    fn fetch_keys(&mut self, plugin: &Plugin, now: Duration) {
+        let due = plugin.state.try_borrow_mut().map(|mut state| state.keys.due(now));
+        for (source, remote) in due.unwrap_or_default() {
+            match dispatch(&remote) {
+                Some(token) => {
+                    self.fetching.insert(token, source);
+                }
+                None => self.fetched(plugin, source, Err(FetchFailure::NotSent), now),
+            }
+        }
+    }
+
+    fn fetched(
+        &self,
+        plugin: &Plugin,
+        source: SourceId,
+        result: Result<&[u8], FetchFailure>,
+        now: Duration,
+    ) {
+        let Ok(mut state) = plugin.state.try_borrow_mut() else { return };
+        let Some(outcome) = state.keys.fetched(source, result, now) else { return };
+        drop(state);
+        let from = plugin.policy.key_sources.get(source.0);
+        if let Some(KeySource::Remote(RemoteKeys { authority, path, cluster, .. })) = from {
+            match &outcome {
+                Outcome::Fetched { .. } => {
+                    log::info!("keys from {authority}{path} (cluster {cluster}): {outcome}");
+                }
+                Outcome::Failed { .. } => {
+                    log::warn!("keys from {authority}{path} (cluster {cluster}): {outcome}");
+                }
+            }
+        }
+        resume(plugin, now, |waiting| waiting.source == source);
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _: usize) {
+        let (Some(source), Some(plugin)) = (self.fetching.remove(&token), self.plugin.clone()) else {
+            return;
+        };
+        let body;
+        let result = match status(headers) {
+            None => Err(FetchFailure::Reset),
+            Some(200) => {
+                // One byte more than is allowed tells that there was more.
+                let most = body_size.min(keys::MAX_BYTES.saturating_add(1));
+                body = abi::buffer(Buffer::HttpCallResponseBody, most);
+                Ok(body.as_slice())
+            }
+            Some(status) => Err(FetchFailure::Status(status)),
+        };
+        self.fetched(&plugin, source, result, abi::now());
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let most = size.min(config::MAX_BYTES.saturating_add(1));
+        let text = abi::buffer(Buffer::PluginConfiguration, most);
+        let config = match Config::read(&text) {
+            Ok(config) => config,
+            Err(faults) => {
+                log::error!("the configuration is refused; {} faults:", faults.len());
+                faults.iter().for_each(|fault| log::error!("{fault}"));
+                return false;
+            }
+        };
+        let policy = Policy::compile(config);
+        let verifier = HostVerifier::probed();
+        log::info!(
+            "portcullis {}: configuration of {} bytes in force; signatures verified by the host: {:?}",
+            env!("CARGO_PKG_VERSION"),
+            text.len(),
+            verifier.native(),
+        );
+        let now = abi::now();
+        let seed = u64::from(now.subsec_nanos()).wrapping_mul(u64::from(self.id).wrapping_add(1));
+        let keys = Keys::new(&policy.key_sources, Box::new(verifier), seed);
+        let state = State { keys, caches: Caches::default(), parked: Parked::default() };
+        self.plugin = Some(Rc::new(Plugin { policy, state: RefCell::new(state) }));
+        self.fetching.clear();
+        // Keys are fetched right after this, not here: this pass asks nobody.
+        abi::set_tick_period(SOON);
+        true
+    }
+
+    fn on_tick(&mut self) {
+        abi::set_tick_period(TICK);
+        let Some(plugin) = self.plugin.clone() else { return };
+        let now = abi::now();
+        self.fetch_keys(&plugin, now);
+        resume(&plugin, now, |waiting| waiting.deadline <= now);
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Filter::new(id, self.plugin.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+/// Asks for a key set. The call belongs to the root context, so that it outlives every request.
+fn dispatch(remote: &RemoteKeys) -> Option<u32> {
+    let headers = vec![
+        (":method", "GET"),
+        (":path", remote.path.as_str()),
+        (":authority", remote.authority.as_str()),
+        ("accept", "application/jwk-set+json, application/json"),
+    ];
+    // Ours would not tell the SDK which context to give the answer to. It panics on no status that
+    // Envoy gives here.
+    #[expect(clippy::disallowed_methods, reason = "the only way to register the call")]
+    let sent = hostcalls::dispatch_http_call(&remote.cluster, headers, None, vec![], remote.timeout);
+    sent.ok()
+}
+
+/// The status of an answer; `None` if it broke off and there are no headers.
+fn status(headers: usize) -> Option<u16> {
+    let headers = (headers > 0).then(|| abi::headers(Map::HttpCallResponse)).flatten()?;
+    let status = headers.all(":status").next()?;
+    std::str::from_utf8(status).ok()?.parse().ok()
+}
+
+/// Asks again for every waiting request that `ready` names.
+fn resume(plugin: &Plugin, now: Duration, ready: impl Fn(&Waiting) -> bool) {
+    let waiting = match plugin.state.try_borrow_mut() {
+        Ok(mut state) => state.parked.take(ready),
+        Err(_) => return,
+    };
+    for (id, mut waiting) in waiting {
+        waiting.answers.waited.push(waiting.source);
+        // A stream that is gone needs no answer.
+        if abi::set_effective_context(id).is_ok() {
+            conclude(plugin, id, waiting.headers, waiting.answers, now);
+        }
+    }
+}
+
+// === impl Parked ===
+
+impl Parked {
+    /// Keeps a request until its keys are there. `false` if too many wait already.
+    #[must_use]
+    pub fn park(
+        &mut self,
+        id: u32,
+        headers: Headers,
+        answers: Answers,
+        source: SourceId,
+        now: Duration,
+    ) -> bool {
+        let bytes = self.bytes.saturating_add(headers.bytes());
+        if self.requests.len() >= MAX_PARKED || bytes > MAX_PARKED_BYTES {
+            return false;
+        }
+        self.bytes = bytes;
+        let deadline = now.saturating_add(MAX_WAIT);
+        self.requests.insert(id, Waiting { headers, answers, source, deadline });
+        // The root fetches on its tick, in its own context.
+        abi::set_tick_period(SOON);
+        true
+    }
+
+    /// Forgets a request whose client has left.
+    pub fn forget(&mut self, id: u32) {
+        if let Some(waiting) = self.requests.remove(&id) {
+            self.bytes = self.bytes.saturating_sub(waiting.headers.bytes());
+        }
+    }
+
+    fn take(&mut self, ready: impl Fn(&Waiting) -> bool) -> Vec<(u32, Waiting)> {
+        let taken: Vec<_> = self.requests.extract_if(.., |_, waiting| ready(waiting)).collect();
+        for (_, waiting) in &taken {
+            self.bytes = self.bytes.saturating_sub(waiting.headers.bytes());
+        }
+        taken
+    }
+}

@@ -1,0 +1,245 @@
+//! Plays a case file: every case on its own, with the plugin's core and fresh caches.
+
+use super::format::{CallSpec, Case, CaseFile, Expect, RequestSpec, Upstream};
+use super::mint::Keyring;
+use crate::cache::Caches;
+use crate::cli::{plugin_config, read_yaml};
+use crate::config::Config;
+use crate::decide::{Answers, Step, decide};
+use crate::keys::{FetchFailure, Keys};
+use crate::policy::Policy;
+use crate::reply::Reply;
+use crate::request::{Headers, Request};
+use crate::token::signature::PureRust;
+use crate::verdict::{Change, Refusal, Verdict};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// How a case ended.
+pub struct CaseResult {
+    /// Its name.
+    pub name: String,
+    /// What was expected and what came instead; empty if nothing differs.
+    pub differences: Vec<String>,
+}
+
+/// What became of a request.
+struct Outcome {
+    status: u16,
+    reason: Option<String>,
+    rule: Option<String>,
+    body: Option<String>,
+    headers: BTreeMap<String, String>,
+    set: BTreeMap<String, String>,
+    removed: Vec<String>,
+}
+
+/// More looks than this at one request mean that it would never end.
+const MAX_LOOKS: usize = 16;
+
+/// Plays every case of a file.
+///
+/// # Errors
+/// The file, or something in it, is not what it must be.
+pub fn play(path: &Path) -> Result<Vec<CaseResult>, String> {
+    let file: CaseFile = read_yaml(path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let now = humantime::parse_rfc3339(&file.now).map_err(|error| format!("`now`: {error}"))?;
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let keyring = Keyring::open(folder, &file.keys)?;
+    let config = match (file.config, file.config_file) {
+        (Some(config), None) => config,
+        (None, Some(path)) => plugin_config(read_yaml(&folder.join(path))?)?,
+        _ => return Err("give one of `config` and `configFile`".to_owned()),
+    };
+    let config = with_jwks(config, &keyring)?.to_string();
+    let config = || Config::read(config.as_bytes()).map_err(|faults| {
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        format!("`config` has faults:\n    {}", faults.join("\n    "))
+    });
+    let mut results = Vec::new();
+    for case in file.cases {
+        let outcome = outcome(Policy::compile(config()?), &case, &keyring, now);
+        let differences = match outcome {
+            Ok(outcome) => compare(&case.expect, &outcome),
+            Err(error) => vec![error],
+        };
+        results.push(CaseResult { name: case.name, differences });
+    }
+    Ok(results)
+}
+
+fn outcome(policy: Policy, case: &Case, keyring: &Keyring, now: Duration) -> Result<Outcome, String> {
+    let mut tokens = BTreeMap::new();
+    for (name, spec) in &case.tokens {
+        tokens.insert(format!("${{{name}}}"), keyring.token(spec, now.as_secs())?);
+    }
+    let headers = headers(&case.request, &tokens)?;
+    let request = match Request::read(&headers) {
+        Ok(request) => request,
+        Err(reason) => return Ok(Outcome::refused(&reason.into(), None)),
+    };
+    let mut keys = Keys::new(&policy.key_sources, Box::new(PureRust), 0);
+    let (mut caches, mut answers) = (Caches::default(), Answers::default());
+    let mut calls = case.calls.iter();
+    for _ in 0..MAX_LOOKS {
+        match decide(&policy, &keys, &mut caches, &request, &answers, now) {
+            Step::Done(Verdict::Allow(allow)) => return Ok(Outcome::allowed(&allow)),
+            Step::Done(Verdict::Refuse(refusal)) => {
+                return Ok(Outcome::refused(&refusal, Some(&request)));
+            }
+            Step::Wait(source) => {
+                fetch_keys(&mut keys, calls.by_ref(), keyring, now)?;
+                answers.waited.push(source);
+            }
+        }
+    }
+    Err(format!("undecided after {MAX_LOOKS} looks"))
+}
+
+/// Fetches the keys that are due, from the answers that the case gives.
+fn fetch_keys<'c>(
+    keys: &mut Keys,
+    mut calls: impl Iterator<Item = &'c CallSpec>,
+    keyring: &Keyring,
+    now: Duration,
+) -> Result<(), String> {
+    for (id, remote) in keys.due(now) {
+        let Some(call) = calls.next() else {
+            keys.fetched(id, Err(FetchFailure::NotSent), now);
+            continue;
+        };
+        let expected = (&call.to, call.expect.path.as_ref().unwrap_or(&remote.path));
+        if expected != (&remote.cluster, &remote.path) {
+            let got = (&remote.cluster, &remote.path);
+            return Err(format!("call: expected {expected:?}, got {got:?}"));
+        }
+        let body = match with_jwks(call.answer.body.clone(), keyring)? {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        let result = match call.answer.status {
+            200 => Ok(body.as_bytes()),
+            status => Err(FetchFailure::Status(status)),
+        };
+        keys.fetched(id, result, now);
+    }
+    Ok(())
+}
+
+/// The headers of a request as Envoy would hand them over.
+fn headers(spec: &RequestSpec, tokens: &BTreeMap<String, String>) -> Result<Headers, String> {
+    let decoded = |text: &str| BASE64.decode(text).map_err(|error| format!("base64: {error}"));
+    let filled = |text: &str| {
+        tokens.iter().fold(text.to_owned(), |text, (name, token)| text.replace(name, token))
+    };
+    let (scheme, rest) = spec.url.split_once("://").ok_or("`url` must begin with http:// or https://")?;
+    let path_start = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(path_start).unwrap_or((rest, ""));
+    let path = match &spec.path_base64 {
+        Some(path) => decoded(path)?,
+        None => filled(path).into_bytes(),
+    };
+    let mut headers = Headers::default();
+    headers.push(":method", spec.method.as_bytes());
+    headers.push(":scheme", scheme.as_bytes());
+    headers.push(":authority", authority.as_bytes());
+    if !path.is_empty() {
+        headers.push(":path", &path);
+    }
+    for (name, value) in &spec.headers {
+        headers.push(name, filled(value).as_bytes());
+    }
+    for (name, value) in &spec.headers_base64 {
+        headers.push(name, &decoded(value)?);
+    }
+    Ok(headers)
+}
+
+/// Puts the text of a key set in place of each string `${jwks:KEY,KEY}`.
+fn with_jwks(value: Value, keyring: &Keyring) -> Result<Value, String> {
+    Ok(match value {
+        Value::String(text) => {
+            let names = text.strip_prefix("${jwks:").and_then(|rest| rest.strip_suffix('}'));
+            Value::String(names.map(|names| keyring.jwks(names)).transpose()?.unwrap_or(text))
+        }
+        Value::Array(items) => {
+            items.into_iter().map(|item| with_jwks(item, keyring)).collect::<Result<_, _>>()?
+        }
+        Value::Object(members) => {
+            let members = members.into_iter();
+            let members = members.map(|(name, value)| Ok((name, with_jwks(value, keyring)?)));
+            Value::Object(members.collect::<Result<_, String>>()?)
+        }
+        other => other,
+    })
+}
+
+fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut differ = |what: &str, expected: &dyn Debug, got: &dyn Debug| {
+        let (expected, got) = (format!("{expected:?}"), format!("{got:?}"));
+        if expected != got {
+            differences.push(format!("{what}: expected {expected}, got {got}"));
+        }
+    };
+    differ("status", &expect.status, &outcome.status);
+    if let Some(reason) = &expect.reason {
+        differ("reason", reason, &outcome.reason);
+    }
+    if let Some(rule) = &expect.rule {
+        differ("rule", rule, &outcome.rule);
+    }
+    if let Some(body) = &expect.body {
+        differ("body", &Some(body), &outcome.body.as_ref());
+    }
+    for (name, expected) in &expect.headers {
+        let got = outcome.headers.get(&name.to_lowercase());
+        if expected != "*" || got.is_none() {
+            differ(&format!("header {name}"), &Some(expected), &got);
+        }
+    }
+    if let Some(Upstream { set, removed }) = &expect.upstream {
+        differ("upstream.set", set, &outcome.set);
+        differ("upstream.removed", removed, &outcome.removed);
+    }
+    differences
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    fn allowed(allow: &crate::verdict::Allow) -> Self {
+        let (mut set, mut removed) = (BTreeMap::new(), Vec::new());
+        for change in &allow.changes {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            match change {
+                Change::Remove(name) => removed.push(text(name)),
+                Change::SetPath(path) => {
+                    set.insert(":path".to_owned(), text(path));
+                }
+            }
+        }
+        let rule = allow.rule.as_deref().map(str::to_owned);
+        Self { status: 200, reason: None, rule, body: None, headers: BTreeMap::new(), set, removed }
+    }
+
+    fn refused(refusal: &Refusal, request: Option<&Request<'_>>) -> Self {
+        let reply = Reply::to(refusal, request);
+        let headers = reply.headers.into_iter();
+        Self {
+            status: reply.status,
+            reason: Some(refusal.reason.code().to_owned()),
+            rule: refusal.rule.as_deref().map(str::to_owned),
+            body: Some(reply.body.to_owned()),
+            headers: headers.map(|(name, value)| (name.to_owned(), value)).collect(),
+            set: BTreeMap::new(),
+            removed: Vec::new(),
+        }
+    }
+}

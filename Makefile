@@ -1,0 +1,54 @@
+# Everything that is done with Portcullis. `make` lists the targets.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# The compiler and linker for wasm32-wasip1, where they are not rustup's (tests/setup/wasm-target.sh).
+WASM := env $$(cat .tools/wasm.env 2>/dev/null)
+MAX_BYTES := 1048576
+MACHETE := .tools/cargo-machete-0.9.2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo run test lint bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '%-8s %s\n' "$$name" "$$what"; done
+
+setup: ## install what the other targets need, and is missing
+	@tests/setup/needs.sh
+	@tests/setup/wasm-target.sh
+	@for name in envoy-1.40 envoy-1.36 httpbin; do tests/setup/venv.sh $$name || exit; done
+
+build: setup ## build the plugin, dist/plugin.wasm
+	@$(WASM) cargo build --release --lib --target wasm32-wasip1
+	@cargo build --example trim
+	@mkdir -p dist
+	@$(TARGET)/debug/examples/trim $(TARGET)/wasm32-wasip1/release/portcullis.wasm dist/plugin.wasm $(MAX_BYTES)
+
+demo: setup build ## play the demonstration: a gateway, an issuer, allowed and refused requests
+	@cargo run --quiet --example demo -- --play
+
+run: setup build ## start the same gateway, and keep it running to try by hand
+	@cargo run --quiet --example demo
+
+test: setup build ## run every test; REQUIRE=all fails where one would be skipped
+	@cargo test
+
+lint: setup $(MACHETE) ## check format, code, documentation and dependencies
+	@cargo fmt --check
+	@cargo clippy --all-targets -- -D warnings
+	@if [ -f .tools/wasm.env ]; then echo "skipped: clippy for wasm32-wasip1: it needs the target from rustup"; \
+	else cargo clippy --lib --target wasm32-wasip1 -- -D warnings; fi
+	@RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
+	@$(MACHETE)/bin/cargo-machete
+	@tests/setup/deny.sh
+
+# Unoptimised, since it compiles in half the time and runs in an instant all the same.
+$(MACHETE):
+	@echo "lint: installing $(@F), which takes a minute or two"
+	@cargo install --quiet --locked --debug --root $@ $(subst -0,@0,$(@F))
+
+bench: setup build ## measure what the plugin adds to a request
+	@cargo run --release --quiet --example bench
+
+clean: ## remove everything that was built or installed here
+	@cargo clean --quiet
+	@rm -rf dist .tools

@@ -1,0 +1,81 @@
+//! Tutorial 2: two issuers, each for its own host, one of them for a single path.
+
+use serde_json::json;
+
+use super::{AUTHORIZATION_SERVER, Body, Expected, Row, Tutorial};
+use crate::authorization_server::AuthorizationServer;
+
+const EXAMPLE: &str = "example.com";
+const ANOTHER: &str = "another-host.com";
+
+pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
+    let rule = |name: &str| {
+        let issuer = server.issuer(name);
+        json!({
+            "name": issuer.iss,
+            "issuer": issuer.iss,
+            "jwksUri": issuer.jwks_uri(),
+            "cluster": AUTHORIZATION_SERVER,
+            "appliesTo": [{"hosts": [EXAMPLE, ANOTHER]}],
+        })
+    };
+    let row = |name: &str, caller, authority, path, expected| {
+        let token = Some(server.issuer(name).token(json!({})));
+        Row {
+            authority,
+            path,
+            caller,
+            token,
+            expected,
+        }
+    };
+    let with_foo = |authority, path, expected| row("foo", "issuer-foo", authority, path, expected);
+    let with_bar = |authority, path, expected| row("bar", "issuer-bar", authority, path, expected);
+    Tutorial {
+        number: 2,
+        title: "Different issuers for different hosts and paths",
+        guards: &[
+            "example.com needs a token of `issuer-foo`",
+            "another-host.com needs one of `issuer-bar`, and has only /healthz",
+        ],
+        jwt_rules: vec![rule("foo"), rule("bar")],
+        authorization_policies: vec![json!({
+            "name": "issuers",
+            "namespace": "default",
+            "action": "ALLOW",
+            "appliesTo": [{"hosts": [EXAMPLE, ANOTHER]}],
+            "rules": [
+                {
+                    "from": [{"source": {"requestPrincipals": ["issuer-foo/*"]}}],
+                    "to": [{"operation": {"hosts": [EXAMPLE]}}],
+                },
+                {
+                    "from": [{"source": {"requestPrincipals": ["issuer-bar/*"]}}],
+                    "to": [{"operation": {"hosts": [ANOTHER], "paths": ["/healthz"]}}],
+                },
+            ],
+        })],
+        // httpbin has no /healthz of its own.
+        routes: vec![json!({
+            "match": {
+                "path": "/healthz",
+                "headers": [{"name": ":authority", "string_match": {"exact": ANOTHER}}],
+            },
+            "direct_response": {"status": 200, "body": {"inline_string": "healthy\n"}},
+        })],
+        rows: vec![
+            with_foo(EXAMPLE, "/status/200", Expected::ok(Body::Any)),
+            with_foo(
+                EXAMPLE,
+                "/headers",
+                Expected::ok(Body::Json(vec![("/headers/Host", EXAMPLE.into())])),
+            ),
+            with_foo(ANOTHER, "/healthz", Expected::forbidden()),
+            with_foo(ANOTHER, "/status/200", Expected::forbidden()),
+            with_bar(ANOTHER, "/healthz", Expected::ok(Body::Text("healthy\n"))),
+            with_bar(ANOTHER, "/status/200", Expected::forbidden()),
+            with_bar(EXAMPLE, "/status/200", Expected::forbidden()),
+            with_bar(EXAMPLE, "/healthz", Expected::forbidden()),
+        ],
+    }
+}

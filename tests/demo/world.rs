@@ -1,0 +1,77 @@
+//! Everything the tutorials need, running: authorization server, httpbin, Envoy with the plugin.
+//!
+//! It decides nothing and prints nothing. The demo shows it to a person, the tests ask it things.
+#![allow(
+    dead_code,
+    reason = "each program that includes this uses its own part of it"
+)]
+
+use std::sync::Arc;
+
+use crate::{
+    authorization_server::{AuthorizationServer, Options},
+    harness::{Builder, Client, Envoy, Httpbin, Listener, Plugin, Tool, Version, httpbin},
+    tutorials::{self, AUTHORIZATION_SERVER, Tutorial},
+};
+
+/// A running world; dropping it ends all of it.
+pub struct World {
+    // Envoy goes first, so that it does not log the loss of the others.
+    pub envoy: Envoy,
+    pub httpbin: Arc<Httpbin>,
+    pub server: AuthorizationServer,
+    pub tutorials: Vec<Tutorial>,
+}
+
+/// The only listener.
+pub const GATEWAY: &str = "gateway";
+
+/// What has to be there.
+pub fn tools(version: Version) -> [Tool; 3] {
+    [Tool::Envoy(version), Tool::Httpbin, Tool::Plugin]
+}
+
+// === impl World ===
+
+impl World {
+    /// The world of the tutorials on a free port.
+    pub fn start(version: Version) -> Self {
+        World::start_with(version, |_| (), |listener| listener)
+    }
+
+    /// The same with a word to the authorization server before Envoy starts, such as to stop it,
+    /// and with other settings of the listener.
+    pub fn start_with(
+        version: Version,
+        before_envoy: impl FnOnce(&mut AuthorizationServer),
+        listener: impl FnOnce(Listener) -> Listener,
+    ) -> Self {
+        let mut server = AuthorizationServer::start(Options::tutorials());
+        let tutorials = tutorials::all(&server);
+        let httpbin = httpbin::shared();
+        before_envoy(&mut server);
+        let plugin = Plugin::new(tutorials::plugin_config(&tutorials));
+        let gateway = tutorials::listener(GATEWAY, &tutorials).filter(plugin.discovered());
+        let envoy = clusters(Envoy::builder(version), &server, &httpbin)
+            .listener(listener(gateway))
+            .start();
+        World {
+            envoy,
+            httpbin,
+            server,
+            tutorials,
+        }
+    }
+
+    /// A client of the gateway.
+    pub fn client(&self) -> Client {
+        self.envoy.client(GATEWAY)
+    }
+}
+
+/// Adds the clusters that the tutorials name.
+pub fn clusters(builder: Builder, server: &AuthorizationServer, httpbin: &Httpbin) -> Builder {
+    builder
+        .cluster("httpbin", httpbin.port())
+        .cluster(AUTHORIZATION_SERVER, server.port())
+}

@@ -1,0 +1,50 @@
+//! Everything that is shown with a real Envoy: one test binary, so that all share one httpbin.
+//!
+//! Each test runs on every supported Envoy. Without Envoy, httpbin or the module a test is skipped
+//! with one line, or fails under `REQUIRE=all`. See `tests/harness` for the tools.
+
+mod authorization_server;
+mod harness;
+#[path = "demo/tutorials/mod.rs"]
+mod tutorials;
+#[path = "demo/world.rs"]
+mod world;
+
+/// Makes of one function a test per Envoy; `needs` tells, by version, which tools must be there.
+macro_rules! on_every_envoy {
+    (needs $tools:expr; $($(#[$doc:meta])* fn $name:ident($version:ident) $body:block)+) => {
+        $($(#[$doc])* mod $name {
+            use super::*;
+
+            fn run($version: Version) {
+                let test = format!("{}::{}", module_path!(), $version);
+                if crate::harness::requirements::met(&test, &$tools($version)) {
+                    $body
+                }
+            }
+
+            #[test]
+            fn envoy_1_40() {
+                run(Version::V1_40);
+            }
+
+            #[test]
+            fn envoy_1_36() {
+                run(Version::V1_36);
+            }
+        })+
+    };
+}
+
+#[path = "envoy/authorization_server_itself.rs"]
+mod authorization_server_itself;
+#[path = "envoy/harness_itself.rs"]
+mod harness_itself;
+#[path = "envoy/hostile.rs"]
+mod hostile;
+#[path = "envoy/key_sets.rs"]
+mod key_sets;
+#[path = "envoy/play.rs"]
+mod play;
+#[path = "envoy/reload.rs"]
+mod reload;

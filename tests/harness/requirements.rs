@@ -1,0 +1,93 @@
+//! The outside tools: where they are, and what a test does when one is missing.
+//!
+//! A test without its tool is skipped with one line on standard error, which the test runner does
+//! not capture; with `REQUIRE=all` in the environment it fails instead. `LONG=1` adds long tests.
+//! Nothing is installed or built here: that is what `make setup` and `make build` are for.
+
+use std::{
+    env, fmt,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+/// An Envoy that Portcullis supports; `ENVOY=/path/to/envoy` in the environment replaces any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    V1_40,
+    V1_36,
+}
+
+/// Something outside that a test may need.
+#[derive(Clone, Copy, Debug)]
+pub enum Tool {
+    Envoy(Version),
+    Httpbin,
+    /// The module itself, `dist/plugin.wasm`.
+    Plugin,
+}
+
+/// Whether all tools are there; if not, says so, or panics under `REQUIRE=all`.
+pub fn met(test: &str, tools: &[Tool]) -> bool {
+    let Some(missing) = tools.iter().find(|tool| !tool.path().exists()) else {
+        return true;
+    };
+    let line = format!("skipped: {test}: needs {missing}");
+    assert!(env::var("REQUIRE").as_deref() != Ok("all"), "{line}");
+    // Not `eprintln!`, whose text the test runner keeps back when a test passes.
+    let _ = writeln!(io::stderr(), "{line}");
+    false
+}
+
+/// Whether long tests shall run: `LONG=1`.
+pub fn long() -> bool {
+    env::var("LONG").as_deref() == Ok("1")
+}
+
+// === impl Version ===
+
+impl Version {
+    pub const ALL: [Version; 2] = [Version::V1_40, Version::V1_36];
+
+    /// Reads `1.40` or `1.36`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Version::ALL
+            .into_iter()
+            .find(|version| version.to_string() == text)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Version::V1_40 => "1.40",
+            Version::V1_36 => "1.36",
+        })
+    }
+}
+
+// === impl Tool ===
+
+impl Tool {
+    /// Where it is, or would be.
+    pub fn path(&self) -> PathBuf {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        match self {
+            Tool::Envoy(version) => match env::var_os("ENVOY") {
+                Some(path) => path.into(),
+                None => here.join(format!(".tools/envoy-{version}/bin/envoy")),
+            },
+            Tool::Httpbin => here.join(".tools/httpbin/bin/waitress-serve"),
+            Tool::Plugin => here.join("dist/plugin.wasm"),
+        }
+    }
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Tool::Envoy(version) => write!(f, "Envoy {version} (make setup)"),
+            Tool::Httpbin => f.write_str("httpbin (make setup)"),
+            Tool::Plugin => f.write_str("dist/plugin.wasm (make build)"),
+        }
+    }
+}

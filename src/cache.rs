@@ -44,7 +44,10 @@ const CLAIMS_FACTOR: usize = 4;
 
 impl Default for VerifiedTokens {
     fn default() -> Self {
-        Self { tokens: LruCache::unbounded(), bytes: 0 }
+        Self {
+            tokens: LruCache::unbounded(),
+            bytes: 0,
+        }
     }
 }
 
@@ -60,14 +63,19 @@ impl VerifiedTokens {
             self.bytes = self.bytes.saturating_add(cost(token));
         }
         while self.tokens.len() > MAX_TOKENS || self.bytes > MAX_BYTES {
-            let Some((token, _)) = self.tokens.pop_lru() else { return };
+            let Some((token, _)) = self.tokens.pop_lru() else {
+                return;
+            };
             self.bytes = self.bytes.saturating_sub(cost(&token));
         }
     }
 }
 
 fn cost(token: &[u8]) -> usize {
-    token.len().saturating_mul(CLAIMS_FACTOR).saturating_add(OVERHEAD)
+    token
+        .len()
+        .saturating_mul(CLAIMS_FACTOR)
+        .saturating_add(OVERHEAD)
 }
 
 #[cfg(test)]
@@ -81,7 +89,11 @@ mod tests {
         let part = |text: &str| BASE64URL.encode(text);
         let token = format!("{}.{}.AA", part(r#"{"alg":"RS256"}"#), part("{}"));
         let claims = jwt::parse(token.as_bytes()).unwrap().claims;
-        Verified { claims, source: SourceId(0), generation: 0 }
+        Verified {
+            claims,
+            source: SourceId(0),
+            generation: 0,
+        }
     }
 
     #[test]
@@ -93,7 +105,10 @@ mod tests {
         assert!(tokens.get(&0_u64.to_le_bytes()).is_some());
         tokens.insert(b"one more", verified());
         assert!(tokens.get(&0_u64.to_le_bytes()).is_some(), "it was used");
-        assert!(tokens.get(&1_u64.to_le_bytes()).is_none(), "it was the oldest");
+        assert!(
+            tokens.get(&1_u64.to_le_bytes()).is_none(),
+            "it was the oldest"
+        );
         assert_eq!(tokens.tokens.len(), MAX_TOKENS);
     }
 

@@ -95,7 +95,10 @@ impl Config {
         }
         let default_action = fields.optional("defaultAction");
         let path_matching = fields.optional("pathMatching").and_then(|at| {
-            at.one_of(&[("STRICT", PathMatching::Strict), ("ISTIO", PathMatching::Istio)])
+            at.one_of(&[
+                ("STRICT", PathMatching::Strict),
+                ("ISTIO", PathMatching::Istio),
+            ])
         });
         let jwt_rules = jwt_rules::read(fields.optional("jwtRules"));
         let authorization_policies =
@@ -103,12 +106,17 @@ impl Config {
         fields.finish();
 
         let named = jwt_rules.iter().map(|rule| &rule.applies_to);
-        let named = named.chain(authorization_policies.iter().map(|policy| &policy.applies_to));
+        let named = named.chain(
+            authorization_policies
+                .iter()
+                .map(|policy| &policy.applies_to),
+        );
         let names_authorities = named.flatten().any(|entry| !entry.hosts.is_empty());
         let default_action = match default_action {
-            Some(at) => {
-                at.one_of(&[("ALLOW", DefaultAction::Allow), ("DENY", DefaultAction::Deny)])
-            }
+            Some(at) => at.one_of(&[
+                ("ALLOW", DefaultAction::Allow),
+                ("DENY", DefaultAction::Deny),
+            ]),
             None if names_authorities => {
                 root.fault(
                     "`defaultAction` is missing; it is required since `appliesTo` names hosts: \
@@ -119,10 +127,14 @@ impl Config {
             None => Some(DefaultAction::Allow),
         };
 
-        let rules = authorization_policies.iter().map(|policy| policy.rules.len());
+        let rules = authorization_policies
+            .iter()
+            .map(|policy| policy.rules.len());
         let rules = rules.fold(jwt_rules.len(), usize::saturating_add);
         if rules > MAX_RULES {
-            root.fault(format!("{rules} rules in all; at most {MAX_RULES} are allowed"));
+            root.fault(format!(
+                "{rules} rules in all; at most {MAX_RULES} are allowed"
+            ));
         }
         Some(Self {
             default_action: default_action.unwrap_or(DefaultAction::Deny),
@@ -143,12 +155,12 @@ impl AppliesTo {
         };
         at.non_empty_list(|entry| {
             let mut fields = entry.object()?;
-            let hosts = fields.optional("hosts").map(|at| {
-                at.non_empty_list(|host| host.parsed(AuthorityPattern::parse))
-            });
-            let paths = fields.optional("paths").map(|at| {
-                at.non_empty_list(|path| path.parsed(PathPattern::parse))
-            });
+            let hosts = fields
+                .optional("hosts")
+                .map(|at| at.non_empty_list(|host| host.parsed(AuthorityPattern::parse)));
+            let paths = fields
+                .optional("paths")
+                .map(|at| at.non_empty_list(|path| path.parsed(PathPattern::parse)));
             fields.finish();
             if hosts.is_none() && paths.is_none() {
                 entry.fault("empty; give `hosts`, `paths` or both");

@@ -50,7 +50,14 @@ pub fn decide(
     answers: &Answers,
     now: Duration,
 ) -> Step {
-    let mut look = Look { policy, keys, caches, request, answers, now };
+    let mut look = Look {
+        policy,
+        keys,
+        caches,
+        request,
+        answers,
+        now,
+    };
     match look.judge() {
         Ok(allow) => Step::Done(Verdict::Allow(allow)),
         Err(Stop::Refuse(refusal)) => Step::Done(Verdict::Refuse(refusal)),
@@ -72,7 +79,10 @@ struct Look<'a> {
 
 impl<'a> Look<'a> {
     fn judge(&mut self) -> Result<Allow, Stop> {
-        let mut allow = Allow { changes: self.stripped(), rule: None };
+        let mut allow = Allow {
+            changes: self.stripped(),
+            rule: None,
+        };
         let sites: Vec<&Site> = self.policy.sites(&self.request.authority_name).collect();
         for reading in self.request.readings(self.policy.path_matching)? {
             let authenticated = self.authenticated(&sites, &reading)?;
@@ -114,7 +124,11 @@ impl<'a> Look<'a> {
         }
         let mut rules: Vec<&Entry<JwtRule>> = Vec::new();
         for site in sites {
-            rules.extend(site.jwt_rules.iter().filter(|entry| entry.covers(&reading.path)));
+            rules.extend(
+                site.jwt_rules
+                    .iter()
+                    .filter(|entry| entry.covers(&reading.path)),
+            );
         }
         rules.sort_by_key(|entry| entry.order);
         authenticate(self, &rules)
@@ -134,18 +148,31 @@ impl<'a> Look<'a> {
             identity: authenticated.map(|it| &it.claims.identity),
         };
         for authority in self.request.authorities() {
-            let facts = Facts { authority: &authority, ..as_sent };
-            let mut denying = sites.iter().filter_map(|site| first_match(&site.deny, &facts));
+            let facts = Facts {
+                authority: &authority,
+                ..as_sent
+            };
+            let mut denying = sites
+                .iter()
+                .filter_map(|site| first_match(&site.deny, &facts));
             if let Some(rule) = denying.next() {
                 let reason = Reason::PolicyDenied;
-                return Err(Stop::Refuse(Refusal { reason, rule: Some(rule) }));
+                return Err(Stop::Refuse(Refusal {
+                    reason,
+                    rule: Some(rule),
+                }));
             }
         }
         if !sites.iter().any(|site| site.demands_allow(&reading.path)) {
             return Ok(None);
         }
-        let mut allowing = sites.iter().filter_map(|site| first_match(&site.allow, &as_sent));
-        allowing.next().map(Some).ok_or(Reason::PolicyNotAllowed.into())
+        let mut allowing = sites
+            .iter()
+            .filter_map(|site| first_match(&site.allow, &as_sent));
+        allowing
+            .next()
+            .map(Some)
+            .ok_or(Reason::PolicyNotAllowed.into())
     }
 }
 

@@ -131,9 +131,17 @@ mod tests {
     #[test]
     fn accepts_what_is_json_and_nothing_else() {
         for (name, text, accepted) in [
-            ("object", r#"{"a":[1,-2,1.5,"x",true,null]}"#.as_bytes(), true),
+            (
+                "object",
+                r#"{"a":[1,-2,1.5,"x",true,null]}"#.as_bytes(),
+                true,
+            ),
             ("duplicate name", br#"{"a":1,"a":1}"#, false),
-            ("duplicate after unescaping", br#"{"k\u0069d":1,"kid":1}"#, false),
+            (
+                "duplicate after unescaping",
+                br#"{"k\u0069d":1,"kid":1}"#,
+                false,
+            ),
             ("duplicate deeper down", br#"{"a":{"b":1,"b":2}}"#, false),
             ("same name in two objects", br#"[{"a":1},{"a":1}]"#, true),
             ("trailing text", b"{} x", false),

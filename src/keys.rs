@@ -74,7 +74,10 @@ impl KeySet {
             return Err(KeySetError::TooLong(text.len()));
         }
         let set = json::parse(text, json::MAX_DEPTH).map_err(KeySetError::Json)?;
-        let jwks = set.get("keys").and_then(Value::as_array).ok_or(KeySetError::Shape)?;
+        let jwks = set
+            .get("keys")
+            .and_then(Value::as_array)
+            .ok_or(KeySetError::Shape)?;
         if jwks.len() > MAX_KEYS {
             return Err(KeySetError::TooMany(jwks.len()));
         }
@@ -90,7 +93,11 @@ impl KeySet {
     }
 
     /// The keys that may have signed a token: a `kid` on both sides must be the same.
-    pub fn fitting(&self, key_id: Option<&str>, algorithm: Algorithm) -> impl Iterator<Item = &PublicKey> {
+    pub fn fitting(
+        &self,
+        key_id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> impl Iterator<Item = &PublicKey> {
         let fits = move |key: &&Key| {
             let same_id = match (key_id, &key.id) {
                 (Some(wanted), Some(id)) => wanted == id,

@@ -96,13 +96,21 @@ impl Policy {
         let compiled = Rc::new(JwtRule {
             name: rule.name.into(),
             issuer: rule.issuer,
-            audiences: rule.audiences.iter().map(|it| crate::token::plain_audience(it).to_owned()).collect(),
+            audiences: rule
+                .audiences
+                .iter()
+                .map(|it| crate::token::plain_audience(it).to_owned())
+                .collect(),
             keys,
             locations: Locations::new(rule.from_headers, rule.from_params),
             forward_original_token: rule.forward_original_token,
         });
         for (pattern, paths) in attachments(&rule.applies_to) {
-            let entry = Entry { order, within: paths, item: Rc::clone(&compiled) };
+            let entry = Entry {
+                order,
+                within: paths,
+                item: Rc::clone(&compiled),
+            };
             self.sites.attached(pattern).jwt_rules.push(entry);
         }
     }
@@ -121,7 +129,11 @@ impl Policy {
                 condition: Condition::from_rule(rule),
             });
             let mut file = |pattern: Option<&AuthorityPattern>, within| {
-                let entry = Entry { order: index, within, item: Rc::clone(&compiled) };
+                let entry = Entry {
+                    order: index,
+                    within,
+                    item: Rc::clone(&compiled),
+                };
                 let site = self.sites.at(pattern);
                 match source.action {
                     Action::Allow => site.allow.push(entry),
@@ -145,7 +157,8 @@ impl Policy {
         let source = match source {
             config::KeySource::Inline(keys) => KeySource::Inline(Rc::new(keys)),
             config::KeySource::Remote(remote) => {
-                let same = |known: &KeySource| matches!(known, KeySource::Remote(it) if *it == remote);
+                let same =
+                    |known: &KeySource| matches!(known, KeySource::Remote(it) if *it == remote);
                 if let Some(known) = self.key_sources.iter().position(same) {
                     return SourceId(known);
                 }

@@ -32,7 +32,10 @@ impl Reply {
         let reason = refusal.reason;
         let challenge = match (reason.class(), request) {
             (Class::Token, Some(request)) => {
-                let challenge = format!("Bearer realm=\"{}\", error=\"invalid_token\"", realm(request));
+                let challenge = format!(
+                    "Bearer realm=\"{}\", error=\"invalid_token\"",
+                    realm(request)
+                );
                 Some(("www-authenticate", challenge))
             }
             _ => None,
@@ -50,7 +53,10 @@ fn details(refusal: &Refusal) -> String {
     let reason = refusal.reason;
     match (reason.class(), reason) {
         (Class::Token, _) => {
-            format!("jwt_authn_access_denied{{{}}}", reason.text().replace(' ', "_"))
+            format!(
+                "jwt_authn_access_denied{{{}}}",
+                reason.text().replace(' ', "_")
+            )
         }
         (Class::Policy, Reason::PolicyDenied) => {
             let rule = refusal.rule.as_deref().unwrap_or("none");
@@ -88,12 +94,29 @@ mod tests {
     fn a_token_is_challenged_with_what_the_client_sent_escaped_and_cut() {
         let long = format!("/{}", "x".repeat(300));
         for (path, expected) in [
-            ("/a?b=c", "Bearer realm=\"http://a.com:80/a?b=c\", error=\"invalid_token\"".to_owned()),
-            ("/\"\\ \u{e9}", "Bearer realm=\"http://a.com:80/%22%5C%20%C3%A9\", error=\"invalid_token\"".to_owned()),
-            (&long, format!("Bearer realm=\"http://a.com:80{}\", error=\"invalid_token\"", long.get(..256).unwrap())),
+            (
+                "/a?b=c",
+                "Bearer realm=\"http://a.com:80/a?b=c\", error=\"invalid_token\"".to_owned(),
+            ),
+            (
+                "/\"\\ \u{e9}",
+                "Bearer realm=\"http://a.com:80/%22%5C%20%C3%A9\", error=\"invalid_token\""
+                    .to_owned(),
+            ),
+            (
+                &long,
+                format!(
+                    "Bearer realm=\"http://a.com:80{}\", error=\"invalid_token\"",
+                    long.get(..256).unwrap()
+                ),
+            ),
         ] {
             let mut headers = Headers::default();
-            for (name, value) in [(":method", "GET"), (":authority", "a.com:80"), (":path", path)] {
+            for (name, value) in [
+                (":method", "GET"),
+                (":authority", "a.com:80"),
+                (":path", path),
+            ] {
                 headers.push(name, value.as_bytes());
             }
             let request = Request::read(&headers).unwrap();
@@ -107,8 +130,17 @@ mod tests {
     #[test]
     fn details_name_the_rule_and_have_no_white_space() {
         let rule = Some("ns[foo]-policy[bar]-rule[0]".into());
-        let denied = Reply::to(&Refusal { reason: Reason::PolicyDenied, rule }, None);
-        assert_eq!(denied.details, "rbac_access_denied_matched_policy[ns[foo]-policy[bar]-rule[0]]");
+        let denied = Reply::to(
+            &Refusal {
+                reason: Reason::PolicyDenied,
+                rule,
+            },
+            None,
+        );
+        assert_eq!(
+            denied.details,
+            "rbac_access_denied_matched_policy[ns[foo]-policy[bar]-rule[0]]"
+        );
         assert_eq!((denied.status, denied.body), (403, "RBAC: access denied"));
         for reason in Reason::ALL {
             let details = Reply::to(&reason.into(), None).details;

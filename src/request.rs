@@ -40,8 +40,11 @@ pub struct Reading<'a> {
 }
 
 /// Headers by which frameworks let a client name another method.
-const METHOD_OVERRIDES: [&str; 3] =
-    ["x-http-method-override", "x-http-method", "x-method-override"];
+const METHOD_OVERRIDES: [&str; 3] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
 
 /// More readings of a method than this are refused.
 const MAX_METHODS: usize = 4;
@@ -60,7 +63,9 @@ impl<'a> Request<'a> {
             let first = values.next();
             first.filter(|_| values.next().is_none())
         };
-        let method = one(":method").filter(|it| !it.is_empty()).ok_or(Reason::MethodUnreadable)?;
+        let method = one(":method")
+            .filter(|it| !it.is_empty())
+            .ok_or(Reason::MethodUnreadable)?;
         let authority = one(":authority").ok_or(Reason::AuthorityUnreadable)?;
         let authority_name = normalize_authority(authority).ok_or(Reason::AuthorityUnreadable)?;
         let path = one(":path").ok_or(Reason::PathMissing)?;
@@ -68,7 +73,14 @@ impl<'a> Request<'a> {
             return Err(Reason::PathUnreadable);
         }
         let scheme = one(":scheme").unwrap_or(b"http");
-        Ok(Self { headers, scheme, method, authority, authority_name, path })
+        Ok(Self {
+            headers,
+            scheme,
+            method,
+            authority,
+            authority_name,
+            path,
+        })
     }
 
     /// Every reading of the request, each once, the plainest first; at least one.
@@ -86,7 +98,10 @@ impl<'a> Request<'a> {
             PathMatching::Strict => self.methods()?,
         };
         let readings = paths.iter().flat_map(|path| {
-            let reading = |method: &Cow<'a, [u8]>| Reading { method: method.clone(), path: path.clone() };
+            let reading = |method: &Cow<'a, [u8]>| Reading {
+                method: method.clone(),
+                path: path.clone(),
+            };
             methods.iter().map(reading)
         });
         Ok(readings.collect())
@@ -104,7 +119,9 @@ impl<'a> Request<'a> {
     pub fn authorities(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
         let name = self.authority_name.as_bytes();
         let port = self.authority.iter().rposition(|byte| *byte == b':');
-        let port = port.and_then(|at| self.authority.get(at..)).filter(|_| !name.ends_with(b"]"));
+        let port = port
+            .and_then(|at| self.authority.get(at..))
+            .filter(|_| !name.ends_with(b"]"));
         let with_port = port.map(|port| Cow::Owned([name, port].concat()));
         let mut known = vec![Cow::Borrowed(self.authority)];
         for authority in [Some(Cow::Borrowed(name)), with_port].into_iter().flatten() {
@@ -118,7 +135,10 @@ impl<'a> Request<'a> {
     /// The method, and each that a header names instead.
     fn methods(&self) -> Result<Vec<Cow<'a, [u8]>>, Reason> {
         let mut methods = vec![Cow::Borrowed(self.method)];
-        for value in METHOD_OVERRIDES.iter().flat_map(|name| self.headers.all(name)) {
+        for value in METHOD_OVERRIDES
+            .iter()
+            .flat_map(|name| self.headers.all(name))
+        {
             let method = value.trim_ascii().to_ascii_uppercase();
             if method.is_empty() || methods.iter().any(|known| **known == *method) {
                 continue;

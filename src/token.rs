@@ -56,12 +56,17 @@ impl Locations {
             let values = request.headers.all(&location.name);
             values.filter_map(|value| {
                 let token = Cow::Borrowed(location.token(value)?);
-                Some(Found { token, place: Place::Header(&location.name) })
+                Some(Found {
+                    token,
+                    place: Place::Header(&location.name),
+                })
             })
         });
         let params = self.params.iter().flat_map(|name| {
-            query::values(request.path, name)
-                .map(|token| Found { token, place: Place::Parameter(name) })
+            query::values(request.path, name).map(|token| Found {
+                token,
+                place: Place::Parameter(name),
+            })
         });
         headers.chain(params)
     }

@@ -205,42 +205,58 @@ impl Reason {
                 401,
                 "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections",
             ),
-            TokenHeaderBase64 => {
-                ("token_header_base64", 401, "Jwt header is an invalid Base64url encoded")
-            }
+            TokenHeaderBase64 => (
+                "token_header_base64",
+                401,
+                "Jwt header is an invalid Base64url encoded",
+            ),
             TokenHeaderJson => ("token_header_json", 401, "Jwt header is an invalid JSON"),
-            TokenHeaderCritical => {
-                ("token_header_critical", 401, "Jwt header [crit] or [b64] is not supported")
-            }
+            TokenHeaderCritical => (
+                "token_header_critical",
+                401,
+                "Jwt header [crit] or [b64] is not supported",
+            ),
             TokenAlgorithmMissing => (
                 "token_algorithm_missing",
                 401,
                 "Jwt header [alg] field is required and must be a string",
             ),
-            TokenAlgorithmUnsupported => {
-                ("token_algorithm_unsupported", 401, "Jwt header [alg] is not supported")
-            }
-            TokenKeyIdInvalid => {
-                ("token_key_id_invalid", 401, "Jwt header [kid] field is not a string")
-            }
-            TokenPayloadBase64 => {
-                ("token_payload_base64", 401, "Jwt payload is an invalid Base64url encoded")
-            }
+            TokenAlgorithmUnsupported => (
+                "token_algorithm_unsupported",
+                401,
+                "Jwt header [alg] is not supported",
+            ),
+            TokenKeyIdInvalid => (
+                "token_key_id_invalid",
+                401,
+                "Jwt header [kid] field is not a string",
+            ),
+            TokenPayloadBase64 => (
+                "token_payload_base64",
+                401,
+                "Jwt payload is an invalid Base64url encoded",
+            ),
             TokenPayloadJson => ("token_payload_json", 401, "Jwt payload is an invalid JSON"),
-            TokenClaimType => {
-                ("token_claim_type", 401, "Jwt payload has a registered claim of the wrong type")
-            }
-            TokenSignatureBase64 => {
-                ("token_signature_base64", 401, "Jwt signature is an invalid Base64url encoded")
-            }
+            TokenClaimType => (
+                "token_claim_type",
+                401,
+                "Jwt payload has a registered claim of the wrong type",
+            ),
+            TokenSignatureBase64 => (
+                "token_signature_base64",
+                401,
+                "Jwt signature is an invalid Base64url encoded",
+            ),
             TokenIssuerUnknown => ("token_issuer_unknown", 401, "Jwt issuer is not configured"),
             TokenNotYetValid => ("token_not_yet_valid", 401, "Jwt not yet valid"),
             TokenExpired => ("token_expired", 401, "Jwt is expired"),
             TokenAudience => ("token_audience", 403, "Audiences in Jwt are not allowed"),
             TokenSignature => ("token_signature", 401, "Jwt verification fails"),
-            KeyUnknown => {
-                ("key_unknown", 401, "Jwks doesn't have key to match kid or alg from Jwt")
-            }
+            KeyUnknown => (
+                "key_unknown",
+                401,
+                "Jwks doesn't have key to match kid or alg from Jwt",
+            ),
             KeysUnavailable => ("keys_unavailable", 401, "Jwks remote fetch is failed"),
             PolicyDenied => ("policy_denied", 403, "RBAC: access denied"),
             PolicyNotAllowed => ("policy_not_allowed", 403, "RBAC: access denied"),
@@ -267,7 +283,8 @@ mod tests {
         let codes: HashSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), Reason::ALL.len());
         for reason in Reason::ALL {
-            let name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+            let name =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
             assert!(reason.code().bytes().all(name), "{reason}");
             assert!((400..600).contains(&reason.status()), "{reason}");
         }

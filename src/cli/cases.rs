@@ -28,9 +28,15 @@ fn collect(path: &Path, named: bool, files: &mut Vec<PathBuf>) -> std::io::Resul
         let entries = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
         let mut entries = entries.collect::<std::io::Result<Vec<_>>>()?;
         entries.sort();
-        entries.iter().try_for_each(|entry| collect(entry, false, files))
+        entries
+            .iter()
+            .try_for_each(|entry| collect(entry, false, files))
     } else {
-        if named || path.extension().is_some_and(|extension| extension == "yaml") {
+        if named
+            || path
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+        {
             files.push(path.to_owned());
         }
         Ok(())

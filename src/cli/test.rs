@@ -21,7 +21,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
             if !result.differences.is_empty() {
                 failed = failed.saturating_add(1);
                 println!("FAILED {}: {}", file.display(), result.name);
-                result.differences.iter().for_each(|it| println!("    {it}"));
+                result
+                    .differences
+                    .iter()
+                    .for_each(|it| println!("    {it}"));
             }
         }
     }
@@ -29,5 +32,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
         return Err("no cases found".to_owned());
     }
     println!("{} passed, {failed} failed", played.saturating_sub(failed));
-    Ok(if failed == 0 { Exit::Ok } else { Exit::CasesFailed })
+    Ok(if failed == 0 {
+        Exit::Ok
+    } else {
+        Exit::CasesFailed
+    })
 }

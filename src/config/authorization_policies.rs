@@ -64,7 +64,9 @@ pub(super) fn read(at: Option<At<'_>>) -> Vec<AuthorizationPolicy> {
     at.list(|at| {
         let policy = policy(at)?;
         if !seen.insert((policy.namespace.clone(), policy.name.clone())) {
-            at.fault("another policy has the same `namespace` and `name`; give it a name of its own");
+            at.fault(
+                "another policy has the same `namespace` and `name`; give it a name of its own",
+            );
         }
         Some(policy)
     })
@@ -74,25 +76,41 @@ fn policy(at: At<'_>) -> Option<AuthorizationPolicy> {
     let mut fields = at.object()?;
     let name = fields.required("name").and_then(|at| at.name());
     let namespace = fields.required("namespace").and_then(|at| at.name());
-    let action = fields.optional("action").map(|at| {
-        at.one_of(&[("ALLOW", Action::Allow), ("DENY", Action::Deny)])
-    });
+    let action = fields
+        .optional("action")
+        .map(|at| at.one_of(&[("ALLOW", Action::Allow), ("DENY", Action::Deny)]));
     let applies_to = AppliesTo::read(&mut fields);
-    let rules = fields.optional("rules").map(|at| at.list(rule)).unwrap_or_default();
+    let rules = fields
+        .optional("rules")
+        .map(|at| at.list(rule))
+        .unwrap_or_default();
     fields.finish();
     let action = action.unwrap_or_else(|| Some(Action::default()))?;
     if action == Action::Deny && rules.is_empty() {
         at.fault("a `DENY` policy without `rules` never matches; give it rules or leave it out");
     }
-    Some(AuthorizationPolicy { name: name?, namespace: namespace?, action, applies_to, rules })
+    Some(AuthorizationPolicy {
+        name: name?,
+        namespace: namespace?,
+        action,
+        applies_to,
+        rules,
+    })
 }
 
 fn rule(at: At<'_>) -> Option<Rule> {
     let mut fields = at.object()?;
-    let from = fields.optional("from").map(|at| at.non_empty_list(|at| wrapped(at, "source", source)));
-    let to = fields.optional("to").map(|at| at.non_empty_list(|at| wrapped(at, "operation", operation)));
+    let from = fields
+        .optional("from")
+        .map(|at| at.non_empty_list(|at| wrapped(at, "source", source)));
+    let to = fields
+        .optional("to")
+        .map(|at| at.non_empty_list(|at| wrapped(at, "operation", operation)));
     fields.finish();
-    Some(Rule { from: from.unwrap_or_default(), to: to.unwrap_or_default() })
+    Some(Rule {
+        from: from.unwrap_or_default(),
+        to: to.unwrap_or_default(),
+    })
 }
 
 /// Reads `{source: {...}}` and `{operation: {...}}`.
@@ -108,19 +126,27 @@ fn wrapped<T>(
     let mut fields = inner.object()?;
     let read = read(&mut fields);
     fields.finish();
-    if inner.value().as_object().is_some_and(serde_json::Map::is_empty) {
+    if inner
+        .value()
+        .as_object()
+        .is_some_and(serde_json::Map::is_empty)
+    {
         inner.fault("empty; give at least one field");
     }
     Some(read)
 }
 
 fn source(fields: &mut Fields<'_>) -> Source {
-    Source { request_principals: values(fields, "requestPrincipals", RequestPrincipal::parse) }
+    Source {
+        request_principals: values(fields, "requestPrincipals", RequestPrincipal::parse),
+    }
 }
 
 fn operation(fields: &mut Fields<'_>) -> Operation {
     Operation {
-        hosts: values(fields, "hosts", |text| Ok(StringMatch::parse_ignoring_case(text))),
+        hosts: values(fields, "hosts", |text| {
+            Ok(StringMatch::parse_ignoring_case(text))
+        }),
         methods: values(fields, "methods", |text| Ok(StringMatch::parse(text))),
         paths: values(fields, "paths", PathPattern::parse),
     }
@@ -131,6 +157,8 @@ fn values<T>(
     name: &'static str,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Vec<T> {
-    let Some(at) = fields.optional(name) else { return Vec::new() };
+    let Some(at) = fields.optional(name) else {
+        return Vec::new();
+    };
     at.non_empty_list(|at| at.parsed(&parse))
 }

@@ -158,7 +158,10 @@ fn remote(at: At<'_>, cluster: Option<Option<String>>) -> Option<RemoteKeys> {
     let derived = || Some(format!("outbound|{port}||{}", authority.host()));
     Some(RemoteKeys {
         authority: authority.as_str().to_owned(),
-        path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        path: uri
+            .path_and_query()
+            .map_or("/", |path| path.as_str())
+            .to_owned(),
         cluster: cluster.unwrap_or_else(derived)?,
         timeout: FETCH_TIMEOUT,
     })
@@ -168,14 +171,23 @@ fn from_header(at: At<'_>) -> Option<FromHeader> {
     let mut fields = at.object()?;
     let name = fields.required("name").and_then(|at| {
         at.parsed(|text| {
-            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~!#$%&'*+^`|".contains(&byte);
+            let token =
+                |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~!#$%&'*+^`|".contains(&byte);
             let allowed = || "a header name (RFC 9110, 5.1)".to_owned();
-            text.bytes().all(token).then(|| text.to_ascii_lowercase()).ok_or_else(allowed)
+            text.bytes()
+                .all(token)
+                .then(|| text.to_ascii_lowercase())
+                .ok_or_else(allowed)
         })
     });
-    let prefix = fields.optional("prefix").map(|at| at.text().map(str::to_owned));
+    let prefix = fields
+        .optional("prefix")
+        .map(|at| at.text().map(str::to_owned));
     fields.finish();
-    Some(FromHeader { name: name?, prefix: prefix.unwrap_or_else(|| Some(String::new()))? })
+    Some(FromHeader {
+        name: name?,
+        prefix: prefix.unwrap_or_else(|| Some(String::new()))?,
+    })
 }
 
 // === impl FromHeader ===
@@ -183,6 +195,9 @@ fn from_header(at: At<'_>) -> Option<FromHeader> {
 impl FromHeader {
     /// Where a bearer token is by default (RFC 6750, 2.1).
     fn bearer() -> Self {
-        Self { name: "authorization".to_owned(), prefix: "Bearer ".to_owned() }
+        Self {
+            name: "authorization".to_owned(),
+            prefix: "Bearer ".to_owned(),
+        }
     }
 }

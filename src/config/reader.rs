@@ -52,7 +52,12 @@ pub(super) fn read<T>(
     section: impl FnOnce(At<'_>) -> Option<T>,
 ) -> Result<T, Vec<Fault>> {
     let faults = RefCell::new(Vec::new());
-    let root = At { value, step: Step::Root, parent: None, faults: &faults };
+    let root = At {
+        value,
+        step: Step::Root,
+        parent: None,
+        faults: &faults,
+    };
     let read = section(root);
     let mut faults = faults.into_inner();
     let more = faults.len().saturating_sub(MAX_FAULTS);
@@ -71,7 +76,10 @@ pub(super) fn read<T>(
 impl Fault {
     /// A fault of the document as a whole.
     pub(super) fn at_root(message: impl Into<String>) -> Self {
-        Self { path: "$".to_owned(), message: message.into() }
+        Self {
+            path: "$".to_owned(),
+            message: message.into(),
+        }
     }
 }
 
@@ -90,7 +98,10 @@ impl<'a> At<'a> {
 
     /// Notes a fault at this place.
     pub(super) fn fault(&self, message: impl Into<String>) {
-        let fault = Fault { path: self.to_string(), message: message.into() };
+        let fault = Fault {
+            path: self.to_string(),
+            message: message.into(),
+        };
         if let Ok(mut faults) = self.faults.try_borrow_mut() {
             faults.push(fault);
         }
@@ -103,7 +114,11 @@ impl<'a> At<'a> {
 
     pub(super) fn object(&'a self) -> Option<Fields<'a>> {
         match self.value {
-            Value::Object(members) => Some(Fields { at: self, members, known: Vec::new() }),
+            Value::Object(members) => Some(Fields {
+                at: self,
+                members,
+                known: Vec::new(),
+            }),
             _ => {
                 self.unexpected("an object");
                 None
@@ -182,11 +197,15 @@ impl<'a> At<'a> {
             let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
             let ends = [text.bytes().next(), text.bytes().last()];
             let valid = ends.into_iter().flatten().all(inner)
-                && text.bytes().all(|byte| inner(byte) || matches!(byte, b'-' | b'.'))
+                && text
+                    .bytes()
+                    .all(|byte| inner(byte) || matches!(byte, b'-' | b'.'))
                 && text.len() <= 253;
             let allowed = "a name of at most 253 lower-case letters, digits, `-` and `.`, with a \
                            letter or digit at both ends";
-            valid.then(|| text.to_owned()).ok_or_else(|| allowed.to_owned())
+            valid
+                .then(|| text.to_owned())
+                .ok_or_else(|| allowed.to_owned())
         })
     }
 }
@@ -235,7 +254,12 @@ impl<'a> Fields<'a> {
     }
 
     fn member(&self, name: &'a str, value: &'a Value) -> At<'a> {
-        At { value, step: Step::Name(name), parent: Some(self.at), faults: self.at.faults }
+        At {
+            value,
+            step: Step::Name(name),
+            parent: Some(self.at),
+            faults: self.at.faults,
+        }
     }
 }
 

@@ -108,7 +108,14 @@ fn accept<'t>(
     };
     jwt::verify(jwt, keys, look.keys.verifier())?;
     let claims = Rc::clone(&jwt.claims);
-    look.caches.verified.insert(token, Verified { claims, source: rule.keys, generation });
+    look.caches.verified.insert(
+        token,
+        Verified {
+            claims,
+            source: rule.keys,
+            generation,
+        },
+    );
     Ok(())
 }
 
@@ -118,7 +125,10 @@ fn reported(reasons: &[Reason]) -> Reason {
     let says_more = |reason: &&Reason| **reason != Reason::TokenIssuerUnknown;
     let first = reasons.first().filter(says_more);
     let last = || reasons.iter().rfind(says_more);
-    first.or_else(last).copied().unwrap_or(Reason::TokenIssuerUnknown)
+    first
+        .or_else(last)
+        .copied()
+        .unwrap_or(Reason::TokenIssuerUnknown)
 }
 
 /// What takes every copy of a token out of the request.

@@ -139,7 +139,9 @@ pub fn send_local_response(
     body: &str,
     details: &str,
 ) -> Result<(), Failed> {
-    let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let headers = serialize_pairs(&headers.collect::<Vec<_>>());
     // SAFETY: the host reads what the slices span.
     done(unsafe {
@@ -172,7 +174,11 @@ pub fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, Fa
 }
 
 fn done(status: u32) -> Result<(), Failed> {
-    if status == OK { Ok(()) } else { Err(Failed(status)) }
+    if status == OK {
+        Ok(())
+    } else {
+        Err(Failed(status))
+    }
 }
 
 /// Takes over memory that the host allocated with our `proxy_on_memory_allocate`.

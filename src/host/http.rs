@@ -34,7 +34,11 @@ pub enum Concluded {
 
 impl Filter {
     pub fn new(id: u32, plugin: Option<Rc<Plugin>>) -> Self {
-        Self { id, plugin, parked: false }
+        Self {
+            id,
+            plugin,
+            parked: false,
+        }
     }
 }
 
@@ -77,13 +81,7 @@ pub fn conclude(plugin: &Plugin, id: u32, headers: Headers, answers: Answers, no
 }
 
 /// Has a request judged and does what the verdict says, but for letting it go on.
-fn judge(
-    plugin: &Plugin,
-    id: u32,
-    headers: Headers,
-    answers: Answers,
-    now: Duration,
-) -> Concluded {
+fn judge(plugin: &Plugin, id: u32, headers: Headers, answers: Answers, now: Duration) -> Concluded {
     let request = match Request::read(&headers) {
         Ok(request) => request,
         Err(reason) => return refuse(&reason.into(), None),
@@ -92,7 +90,14 @@ fn judge(
         return refuse(&Reason::Internal.into(), Some(&request));
     };
     let state = &mut *state;
-    match decide(&plugin.policy, &state.keys, &mut state.caches, &request, &answers, now) {
+    match decide(
+        &plugin.policy,
+        &state.keys,
+        &mut state.caches,
+        &request,
+        &answers,
+        now,
+    ) {
         Step::Done(Verdict::Refuse(refusal)) => refuse(&refusal, Some(&request)),
         Step::Done(Verdict::Allow(allow)) => match change(&allow) {
             Ok(()) => Concluded::Allowed,

@@ -68,11 +68,18 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 
 impl Root {
     pub fn new(id: u32) -> Self {
-        Self { id, plugin: None, fetching: BTreeMap::new() }
+        Self {
+            id,
+            plugin: None,
+            fetching: BTreeMap::new(),
+        }
     }
 
     fn fetch_keys(&mut self, plugin: &Plugin, now: Duration) {
-        let due = plugin.state.try_borrow_mut().map(|mut state| state.keys.due(now));
+        let due = plugin
+            .state
+            .try_borrow_mut()
+            .map(|mut state| state.keys.due(now));
         for (source, remote) in due.unwrap_or_default() {
             match dispatch(&remote) {
                 Some(token) => {
@@ -90,11 +97,21 @@ impl Root {
         result: Result<&[u8], FetchFailure>,
         now: Duration,
     ) {
-        let Ok(mut state) = plugin.state.try_borrow_mut() else { return };
-        let Some(outcome) = state.keys.fetched(source, result, now) else { return };
+        let Ok(mut state) = plugin.state.try_borrow_mut() else {
+            return;
+        };
+        let Some(outcome) = state.keys.fetched(source, result, now) else {
+            return;
+        };
         drop(state);
         let from = plugin.policy.key_sources.get(source.0);
-        if let Some(KeySource::Remote(RemoteKeys { authority, path, cluster, .. })) = from {
+        if let Some(KeySource::Remote(RemoteKeys {
+            authority,
+            path,
+            cluster,
+            ..
+        })) = from
+        {
             match &outcome {
                 Outcome::Fetched { .. } => {
                     log::info!("keys from {authority}{path} (cluster {cluster}): {outcome}");
@@ -110,7 +127,8 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _: usize) {
-        let (Some(source), Some(plugin)) = (self.fetching.remove(&token), self.plugin.clone()) else {
+        let (Some(source), Some(plugin)) = (self.fetching.remove(&token), self.plugin.clone())
+        else {
             return;
         };
         let body;
@@ -151,8 +169,15 @@ impl RootContext for Root {
         let now = abi::now();
         let seed = u64::from(now.subsec_nanos()).wrapping_mul(u64::from(self.id).wrapping_add(1));
         let keys = Keys::new(&policy.key_sources, Box::new(verifier), seed);
-        let state = State { keys, caches: Caches::default(), parked: Parked::default() };
-        self.plugin = Some(Rc::new(Plugin { policy, state: RefCell::new(state) }));
+        let state = State {
+            keys,
+            caches: Caches::default(),
+            parked: Parked::default(),
+        };
+        self.plugin = Some(Rc::new(Plugin {
+            policy,
+            state: RefCell::new(state),
+        }));
         self.fetching.clear();
         // Keys are fetched right after this, not here: this pass asks nobody.
         abi::set_tick_period(SOON);
@@ -161,7 +186,9 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         abi::set_tick_period(TICK);
-        let Some(plugin) = self.plugin.clone() else { return };
+        let Some(plugin) = self.plugin.clone() else {
+            return;
+        };
         let now = abi::now();
         self.fetch_keys(&plugin, now);
         resume(&plugin, now, |waiting| waiting.deadline <= now);
@@ -186,14 +213,20 @@ fn dispatch(remote: &RemoteKeys) -> Option<u32> {
     ];
     // Ours would not tell the SDK which context to give the answer to. It panics on no status that
     // Envoy gives here.
-    #[expect(clippy::disallowed_methods, reason = "the only way to register the call")]
-    let sent = hostcalls::dispatch_http_call(&remote.cluster, headers, None, vec![], remote.timeout);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the only way to register the call"
+    )]
+    let sent =
+        hostcalls::dispatch_http_call(&remote.cluster, headers, None, vec![], remote.timeout);
     sent.ok()
 }
 
 /// The status of an answer; `None` if it broke off and there are no headers.
 fn status(headers: usize) -> Option<u16> {
-    let headers = (headers > 0).then(|| abi::headers(Map::HttpCallResponse)).flatten()?;
+    let headers = (headers > 0)
+        .then(|| abi::headers(Map::HttpCallResponse))
+        .flatten()?;
     let status = headers.all(":status").next()?;
     std::str::from_utf8(status).ok()?.parse().ok()
 }
@@ -232,7 +265,15 @@ impl Parked {
         }
         self.bytes = bytes;
         let deadline = now.saturating_add(MAX_WAIT);
-        self.requests.insert(id, Waiting { headers, answers, source, deadline });
+        self.requests.insert(
+            id,
+            Waiting {
+                headers,
+                answers,
+                source,
+                deadline,
+            },
+        );
         // The root fetches on its tick, in its own context.
         abi::set_tick_period(SOON);
         true
@@ -246,7 +287,10 @@ impl Parked {
     }
 
     fn take(&mut self, ready: impl Fn(&Waiting) -> bool) -> Vec<(u32, Waiting)> {
-        let taken: Vec<_> = self.requests.extract_if(.., |_, waiting| ready(waiting)).collect();
+        let taken: Vec<_> = self
+            .requests
+            .extract_if(.., |_, waiting| ready(waiting))
+            .collect();
         for (_, waiting) in &taken {
             self.bytes = self.bytes.saturating_sub(waiting.headers.bytes());
         }

@@ -54,7 +54,13 @@ impl HostVerifier {
                     && by_host(&key, other, &signature) == Some(false)
             })
         };
-        Self { native: PROBES.iter().filter(serves).map(|probe| probe.algorithm).collect() }
+        Self {
+            native: PROBES
+                .iter()
+                .filter(serves)
+                .map(|probe| probe.algorithm)
+                .collect(),
+        }
     }
 
     /// The algorithms that the host serves.
@@ -90,7 +96,12 @@ fn by_host(key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<bool> {
     };
     // envoy.source.extensions.common.wasm.VerifySignatureArguments
     let mut arguments = Vec::with_capacity(message.len().saturating_add(1024));
-    let fields = [(1, &b"sha256"[..]), (2, key.der()), (3, signature), (4, message)];
+    let fields = [
+        (1, &b"sha256"[..]),
+        (2, key.der()),
+        (3, signature),
+        (4, message),
+    ];
     for (number, value) in fields {
         push_field(&mut arguments, number, value);
     }

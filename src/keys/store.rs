@@ -106,14 +106,21 @@ impl Keys {
             };
             Source {
                 remote,
-                current: inline.map(|keys| Current { keys, since: Duration::ZERO }),
+                current: inline.map(|keys| Current {
+                    keys,
+                    since: Duration::ZERO,
+                }),
                 generation: 0,
                 in_flight: None,
                 failures: 0,
                 next_attempt: Duration::ZERO,
             }
         };
-        Self { sources: sources.iter().map(state).collect(), verifier, jitter: Jitter(seed) }
+        Self {
+            sources: sources.iter().map(state).collect(),
+            verifier,
+            jitter: Jitter(seed),
+        }
     }
 
     /// What verifies signatures.
@@ -150,7 +157,10 @@ impl Keys {
             };
             // The host answers every fetch in time; should it not, we do not wait for ever.
             let lost = remote.timeout.saturating_mul(3);
-            if source.in_flight.is_none_or(|since| now.abs_diff(since) > lost) {
+            if source
+                .in_flight
+                .is_none_or(|since| now.abs_diff(since) > lost)
+            {
                 source.in_flight = Some(now);
                 due.push((SourceId(index), remote.clone()));
             }
@@ -189,12 +199,18 @@ impl Keys {
                     None => MAX_RETRY_WITHOUT_KEYS,
                 };
                 let doubled = 2_u32.saturating_pow(source.failures.min(16));
-                let retry_in = self.jitter.around(FIRST_RETRY.saturating_mul(doubled).min(cap));
+                let retry_in = self
+                    .jitter
+                    .around(FIRST_RETRY.saturating_mul(doubled).min(cap));
                 source.failures = source.failures.saturating_add(1);
                 source.next_attempt = now.saturating_add(retry_in);
                 let age = |current: &Current| now.saturating_sub(current.since);
                 let serving = source.current.as_ref().map(age);
-                Outcome::Failed { failure, retry_in, serving }
+                Outcome::Failed {
+                    failure,
+                    retry_in,
+                    serving,
+                }
             }
         })
     }
@@ -211,7 +227,9 @@ impl Jitter {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let percent = u32::try_from((mixed >> 33) % 21).unwrap_or_default();
-        mean.saturating_mul(percent.saturating_add(90)).checked_div(100).unwrap_or(mean)
+        mean.saturating_mul(percent.saturating_add(90))
+            .checked_div(100)
+            .unwrap_or(mean)
     }
 }
 
@@ -236,8 +254,16 @@ impl fmt::Display for Outcome {
         match self {
             Self::Fetched { usable, skipped } if skipped.is_empty() => write!(f, "{usable} keys"),
             Self::Fetched { usable, skipped } => write!(f, "{usable} keys; {}", Listed(skipped)),
-            Self::Failed { failure, retry_in, serving } => {
-                write!(f, "{failure}; next attempt in {:.1} s; ", retry_in.as_secs_f32())?;
+            Self::Failed {
+                failure,
+                retry_in,
+                serving,
+            } => {
+                write!(
+                    f,
+                    "{failure}; next attempt in {:.1} s; ",
+                    retry_in.as_secs_f32()
+                )?;
                 match serving {
                     Some(age) => write!(f, "the keys of {} s ago go on serving", age.as_secs()),
                     None => f.write_str("tokens of this issuer are refused until then"),

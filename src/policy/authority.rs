@@ -37,9 +37,13 @@ pub fn normalize(authority: &[u8]) -> Option<Cow<'_, str>> {
             (text.strip_suffix(port)?, port)
         }
         None => {
-            let (name, port) = text.find(':').and_then(|at| text.split_at_checked(at)).unwrap_or((text, ""));
+            let (name, port) = text
+                .find(':')
+                .and_then(|at| text.split_at_checked(at))
+                .unwrap_or((text, ""));
             let name = name.strip_suffix('.').unwrap_or(name);
-            let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+            let letter =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
             if name.is_empty() || !name.bytes().all(letter) {
                 return None;
             }
@@ -47,7 +51,9 @@ pub fn normalize(authority: &[u8]) -> Option<Cow<'_, str>> {
         }
     };
     let port_is_valid = match port.strip_prefix(':') {
-        Some(digits) => digits.parse::<u16>().is_ok() && digits.bytes().all(|it| it.is_ascii_digit()),
+        Some(digits) => {
+            digits.parse::<u16>().is_ok() && digits.bytes().all(|it| it.is_ascii_digit())
+        }
         None => port.is_empty(),
     };
     if !port_is_valid {
@@ -82,7 +88,9 @@ impl AuthorityPattern {
     pub(super) fn covering(host: &StringMatch) -> Option<Self> {
         if let Some(suffix) = host.as_suffix() {
             let name = suffix.strip_prefix('.')?;
-            return Some(Self::Wildcard(format!(".{}", normalize(name.as_bytes())?).into()));
+            return Some(Self::Wildcard(
+                format!(".{}", normalize(name.as_bytes())?).into(),
+            ));
         }
         let whole = match host.as_prefix() {
             // `a.com:*`: the name is complete, only the port is open.
@@ -126,7 +134,11 @@ mod tests {
             ("[::1]x", None),
             ("[]", None),
         ] {
-            assert_eq!(normalize(authority.as_bytes()).as_deref(), expected, "`{authority}`");
+            assert_eq!(
+                normalize(authority.as_bytes()).as_deref(),
+                expected,
+                "`{authority}`"
+            );
         }
         assert_eq!(normalize(b"\xff"), None);
         assert_eq!(normalize(&[b'a'; 300]), None);
@@ -168,7 +180,11 @@ mod tests {
             ("*", None),
         ] {
             let host_match = StringMatch::parse_ignoring_case(host);
-            assert_eq!(AuthorityPattern::covering(&host_match), expected, "`{host}`");
+            assert_eq!(
+                AuthorityPattern::covering(&host_match),
+                expected,
+                "`{host}`"
+            );
         }
     }
 }

@@ -40,7 +40,10 @@ impl Condition {
     /// A rule of an `AuthorizationPolicy`: one of its sources and one of its operations.
     pub(super) fn from_rule(rule: &config::Rule) -> Self {
         let from = rule.from.iter().map(|source| {
-            Self::All(vec![any_of(&source.request_principals, Self::RequestPrincipal)])
+            Self::All(vec![any_of(
+                &source.request_principals,
+                Self::RequestPrincipal,
+            )])
         });
         let to = rule.to.iter().map(|operation| {
             let fields = [
@@ -48,7 +51,12 @@ impl Condition {
                 any_of(&operation.methods, Self::Method),
                 any_of(&operation.paths, Self::Path),
             ];
-            Self::All(fields.into_iter().filter(|field| !field.is_always()).collect())
+            Self::All(
+                fields
+                    .into_iter()
+                    .filter(|field| !field.is_always())
+                    .collect(),
+            )
         });
         let parts = [either(from.collect()), either(to.collect())];
         Self::All(parts.into_iter().filter(|part| !part.is_always()).collect())
@@ -63,9 +71,9 @@ impl Condition {
             Self::Authority(value) => value.matches(facts.authority),
             Self::Method(value) => value.matches(facts.method),
             Self::Path(value) => value.matches(facts.path),
-            Self::RequestPrincipal(value) => {
-                facts.identity.is_some_and(|identity| value.matches(identity))
-            }
+            Self::RequestPrincipal(value) => facts
+                .identity
+                .is_some_and(|identity| value.matches(identity)),
         }
     }
 

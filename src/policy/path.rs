@@ -16,7 +16,9 @@ impl PathPattern {
     /// What is allowed instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.contains("{*}") || text.contains("{**}") {
-            return Err("`*`, `/exact`, `/prefix*` or `*suffix`; templates are not supported yet".into());
+            return Err(
+                "`*`, `/exact`, `/prefix*` or `*suffix`; templates are not supported yet".into(),
+            );
         }
         Ok(Self(StringMatch::parse(text)))
     }

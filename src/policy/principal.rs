@@ -28,7 +28,11 @@ impl RequestPrincipal {
             }
             (None, None) => match text.strip_suffix('*') {
                 Some(_) => (StringMatch::parse(text), present()),
-                None => return Err(format!("`ISSUER/SUBJECT`, `ISSUER/*` or `*`; did you mean `{text}/*`?")),
+                None => {
+                    return Err(format!(
+                        "`ISSUER/SUBJECT`, `ISSUER/*` or `*`; did you mean `{text}/*`?"
+                    ));
+                }
             },
             (None, Some((issuer, subject))) => {
                 // `https://issuer*` would be split inside `https://`: Istio accepts it, and it
@@ -82,15 +86,29 @@ mod tests {
             ("*/bar", "foo", "xbar", false),
             ("*oo/bar", "foo", "bar", true),
             ("*oo/bar", "fox", "bar", false),
-            ("https://x.auth0.com//sub", "https://x.auth0.com/", "sub", true),
-            ("https://idp.example.com/*", "https://idp.example.com", "a/b", true),
+            (
+                "https://x.auth0.com//sub",
+                "https://x.auth0.com/",
+                "sub",
+                true,
+            ),
+            (
+                "https://idp.example.com/*",
+                "https://idp.example.com",
+                "a/b",
+                true,
+            ),
         ] {
             let identity = Identity::new(json!({"iss": issuer, "sub": subject}));
             let found = RequestPrincipal::parse(pattern).unwrap().matches(&identity);
             assert_eq!(found, matches, "`{pattern}` and `{issuer}/{subject}`");
         }
         let without_subject = Identity::new(json!({"iss": "foo"}));
-        assert!(!RequestPrincipal::parse("*").unwrap().matches(&without_subject));
+        assert!(
+            !RequestPrincipal::parse("*")
+                .unwrap()
+                .matches(&without_subject)
+        );
     }
 
     #[test]

@@ -51,7 +51,11 @@ impl Site {
     /// Whether an ALLOW policy is attached to this path, so that one must match.
     #[must_use]
     pub fn demands_allow(&self, path: &[u8]) -> bool {
-        self.allow_everywhere || self.allow_within.iter().any(|pattern| pattern.matches(path))
+        self.allow_everywhere
+            || self
+                .allow_within
+                .iter()
+                .any(|pattern| pattern.matches(path))
     }
 
     pub(super) fn demand_allow(&mut self, within: Vec<PathPattern>) {
@@ -102,7 +106,10 @@ impl Sites {
 
     /// Links each site to the next wider one; after that, nothing is added.
     pub(super) fn finish(&mut self) {
-        let exact = self.exact.iter().map(|(name, index)| (name.as_ref(), *index));
+        let exact = self
+            .exact
+            .iter()
+            .map(|(name, index)| (name.as_ref(), *index));
         let wildcards = self.wildcards.iter();
         let wildcards = wildcards.map(|(suffix, index)| (suffix.trim_start_matches('.'), *index));
         let wider: Vec<_> = exact
@@ -142,7 +149,10 @@ mod tests {
     #[test]
     fn sites_nest_from_the_narrowest_outwards() {
         let mut sites = Sites::default();
-        for (order, pattern) in ["a.example.com", "*.example.com", "*.a.example.com", "*.com"].iter().enumerate() {
+        for (order, pattern) in ["a.example.com", "*.example.com", "*.a.example.com", "*.com"]
+            .iter()
+            .enumerate()
+        {
             let pattern = AuthorityPattern::parse(pattern).unwrap();
             sites.attached(Some(&pattern)).jwt_rules.push(rule(order));
         }
@@ -172,6 +182,10 @@ mod tests {
             locations: crate::token::Locations::default(),
             forward_original_token: false,
         });
-        Entry { order, within: Vec::new(), item }
+        Entry {
+            order,
+            within: Vec::new(),
+            item,
+        }
     }
 }

@@ -31,19 +31,30 @@ impl StringMatch {
             (_, None, Some(prefix)) => (Shape::Prefix, prefix),
             _ => (Shape::Exact, text),
         };
-        Self { shape, text: text.into(), ignore_case: false }
+        Self {
+            shape,
+            text: text.into(),
+            ignore_case: false,
+        }
     }
 
     /// The same, comparing ASCII letters without regard to case.
     #[must_use]
     pub fn parse_ignoring_case(text: &str) -> Self {
-        Self { ignore_case: true, ..Self::parse(&text.to_ascii_lowercase()) }
+        Self {
+            ignore_case: true,
+            ..Self::parse(&text.to_ascii_lowercase())
+        }
     }
 
     /// Exactly this text, whatever it contains.
     #[must_use]
     pub fn exact(text: &str) -> Self {
-        Self { shape: Shape::Exact, text: text.into(), ignore_case: false }
+        Self {
+            shape: Shape::Exact,
+            text: text.into(),
+            ignore_case: false,
+        }
     }
 
     /// Anything that is not empty.

@@ -78,7 +78,9 @@ impl Headers {
     /// Every line: name and value.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let bytes = |(start, end): (usize, usize)| self.block.get(start..end).unwrap_or_default();
-        self.lines.iter().map(move |line| (bytes(line.name), bytes(line.value)))
+        self.lines
+            .iter()
+            .map(move |line| (bytes(line.name), bytes(line.value)))
     }
 
     /// Every value of a name, which is given in lower case.
@@ -88,7 +90,11 @@ impl Headers {
                 && self.block.get(line.name.0..line.name.1) == Some(name.as_bytes())
         };
         let lines = self.lines.iter().filter(named);
-        lines.map(|line| self.block.get(line.value.0..line.value.1).unwrap_or_default())
+        lines.map(|line| {
+            self.block
+                .get(line.value.0..line.value.1)
+                .unwrap_or_default()
+        })
     }
 
     /// How many bytes it holds.
@@ -127,8 +133,12 @@ mod tests {
 
     #[test]
     fn reads_what_the_host_writes() {
-        let lines: [(&[u8], &[u8]); 4] =
-            [(b":path", b"/"), (b"x", b"\xff\0"), (b"x", b""), (b"y", b"2")];
+        let lines: [(&[u8], &[u8]); 4] = [
+            (b":path", b"/"),
+            (b"x", b"\xff\0"),
+            (b"x", b""),
+            (b"y", b"2"),
+        ];
         let headers = Headers::from_abi(abi(&lines)).unwrap();
         assert_eq!(headers.iter().collect::<Vec<_>>(), lines);
         assert_eq!(headers.all("x").collect::<Vec<_>>(), [&b"\xff\0"[..], b""]);
@@ -142,7 +152,11 @@ mod tests {
         // The NUL behind the last value carries nothing.
         for length in 1..whole.len() - 1 {
             let cut = whole[..length].to_vec();
-            assert_eq!(Headers::from_abi(cut).unwrap_err(), MalformedHeaders, "{length} bytes");
+            assert_eq!(
+                Headers::from_abi(cut).unwrap_err(),
+                MalformedHeaders,
+                "{length} bytes"
+            );
         }
         let huge = u32::MAX.to_le_bytes().to_vec();
         assert_eq!(Headers::from_abi(huge).unwrap_err(), MalformedHeaders);

@@ -37,7 +37,13 @@ pub fn readings(path: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, UnreadablePath> {
     let unparameterized = drop_parameters(path);
     let then_decoded = decode(&unparameterized);
     let then_unparameterized = drop_parameters(&decoded);
-    for start in [path, &unparameterized, &decoded, &then_decoded, &then_unparameterized] {
+    for start in [
+        path,
+        &unparameterized,
+        &decoded,
+        &then_decoded,
+        &then_unparameterized,
+    ] {
         for reading in [resolve_dots(start), resolve_dots(&merge_slashes(start))] {
             if readings.iter().all(|known| **known != *reading) {
                 readings.push(Cow::Owned(reading));
@@ -48,14 +54,20 @@ pub fn readings(path: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, UnreadablePath> {
 }
 
 fn is_plain(path: &[u8]) -> bool {
-    let special = path.iter().any(|byte| matches!(byte, b'%' | b'\\' | b';' | 0));
+    let special = path
+        .iter()
+        .any(|byte| matches!(byte, b'%' | b'\\' | b';' | 0));
     let pairs = || path.iter().zip(path.iter().skip(1));
     !special && !pairs().any(|pair| matches!(pair, (b'/', b'/' | b'.')))
 }
 
 /// Decodes escapes once and turns `\` into `/`. An incomplete escape stands for itself.
 fn decode(path: &[u8]) -> Vec<u8> {
-    let hex = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let hex = |byte: &u8| {
+        char::from(*byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path;
     while let [first, tail @ ..] = rest {
@@ -151,24 +163,37 @@ mod tests {
 
     fn texts(path: &str) -> Option<Vec<String>> {
         let readings = readings(path.as_bytes()).ok()?;
-        Some(readings.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect())
+        Some(
+            readings
+                .iter()
+                .map(|it| String::from_utf8_lossy(it).into_owned())
+                .collect(),
+        )
     }
 
     #[test]
     fn cuts_query_and_fragment() {
-        for (path, expected) in [
-            ("/a?b#c", "/a"),
-            ("/a#b?c", "/a"),
-            ("/a", "/a"),
-            ("?", ""),
-        ] {
-            assert_eq!(without_query(path.as_bytes()), expected.as_bytes(), "`{path}`");
+        for (path, expected) in [("/a?b#c", "/a"), ("/a#b?c", "/a"), ("/a", "/a"), ("?", "")] {
+            assert_eq!(
+                without_query(path.as_bytes()),
+                expected.as_bytes(),
+                "`{path}`"
+            );
         }
     }
 
     #[test]
     fn plain_paths_have_one_reading() {
-        for path in ["/", "/a", "/a/b.html", "/a/", "/a.b/c", "/a:b@c,d=e", "*", "/\u{e9}"] {
+        for path in [
+            "/",
+            "/a",
+            "/a/b.html",
+            "/a/",
+            "/a.b/c",
+            "/a:b@c,d=e",
+            "*",
+            "/\u{e9}",
+        ] {
             assert_eq!(texts(path), Some(vec![path.to_owned()]), "`{path}`");
         }
     }
@@ -204,15 +229,29 @@ mod tests {
         ] {
             let readings = texts(path).unwrap();
             assert_eq!(readings[0], path, "the path as received comes first");
-            assert!(readings.iter().any(|it| it == reading), "`{path}` as `{reading}`: {readings:?}");
+            assert!(
+                readings.iter().any(|it| it == reading),
+                "`{path}` as `{reading}`: {readings:?}"
+            );
         }
     }
 
     #[test]
     fn what_could_be_decoded_twice_is_refused() {
         for path in [
-            "/%252fadmin", "/%252e%252e/admin", "/%255c", "/%253b", "/%2525", "/%2500", "/%00",
-            "/%c0%af", "/%c1%81", "/%e0%80%af", "/%f0%80%80%af", "/%252Fadmin", "/a\0b",
+            "/%252fadmin",
+            "/%252e%252e/admin",
+            "/%255c",
+            "/%253b",
+            "/%2525",
+            "/%2500",
+            "/%00",
+            "/%c0%af",
+            "/%c1%81",
+            "/%e0%80%af",
+            "/%f0%80%80%af",
+            "/%252Fadmin",
+            "/a\0b",
         ] {
             assert_eq!(texts(path), None, "`{path}`");
         }

@@ -63,27 +63,39 @@ pub fn parse(token: &[u8]) -> Result<Jwt<'_>, Reason> {
     else {
         return Err(Reason::TokenMalformed);
     };
-    if [header, payload, signature].iter().any(|part| part.is_empty()) {
+    if [header, payload, signature]
+        .iter()
+        .any(|part| part.is_empty())
+    {
         return Err(Reason::TokenMalformed);
     }
     let (algorithm, key_id) = read_header(header)?;
-    let payload = BASE64URL.decode(payload).map_err(|_| Reason::TokenPayloadBase64)?;
+    let payload = BASE64URL
+        .decode(payload)
+        .map_err(|_| Reason::TokenPayloadBase64)?;
     let claims = match json::parse(&payload, json::MAX_DEPTH) {
         Ok(Value::Object(claims)) => Claims::read(claims)?,
         _ => return Err(Reason::TokenPayloadJson),
     };
-    let signed = token.len().saturating_sub(signature.len()).saturating_sub(1);
+    let signed = token
+        .len()
+        .saturating_sub(signature.len())
+        .saturating_sub(1);
     Ok(Jwt {
         claims: Rc::new(claims),
         algorithm,
         key_id,
         signed: token.get(..signed).unwrap_or_default(),
-        signature: BASE64URL.decode(signature).map_err(|_| Reason::TokenSignatureBase64)?,
+        signature: BASE64URL
+            .decode(signature)
+            .map_err(|_| Reason::TokenSignatureBase64)?,
     })
 }
 
 fn read_header(part: &[u8]) -> Result<(Algorithm, Option<String>), Reason> {
-    let header = BASE64URL.decode(part).map_err(|_| Reason::TokenHeaderBase64)?;
+    let header = BASE64URL
+        .decode(part)
+        .map_err(|_| Reason::TokenHeaderBase64)?;
     let Ok(Value::Object(header)) = json::parse(&header, json::MAX_DEPTH) else {
         return Err(Reason::TokenHeaderJson);
     };
@@ -91,7 +103,10 @@ fn read_header(part: &[u8]) -> Result<(Algorithm, Option<String>), Reason> {
     if header.contains_key("crit") || header.get("b64").is_some_and(|b64| *b64 != true) {
         return Err(Reason::TokenHeaderCritical);
     }
-    let algorithm = header.get("alg").and_then(Value::as_str).ok_or(Reason::TokenAlgorithmMissing)?;
+    let algorithm = header
+        .get("alg")
+        .and_then(Value::as_str)
+        .ok_or(Reason::TokenAlgorithmMissing)?;
     let algorithm = Algorithm::by_name(algorithm).ok_or(Reason::TokenAlgorithmUnsupported)?;
     let key_id = match header.get("kid") {
         None => None,
@@ -106,7 +121,9 @@ fn read_header(part: &[u8]) -> Result<(Algorithm, Option<String>), Reason> {
 /// # Errors
 /// No key fits, or none of those that do made the signature.
 pub fn verify(jwt: &Jwt<'_>, keys: &KeySet, verifier: &dyn Verifier) -> Result<(), Reason> {
-    let mut fitting = keys.fitting(jwt.key_id.as_deref(), jwt.algorithm).peekable();
+    let mut fitting = keys
+        .fitting(jwt.key_id.as_deref(), jwt.algorithm)
+        .peekable();
     if fitting.peek().is_none() {
         return Err(Reason::KeyUnknown);
     }
@@ -119,7 +136,9 @@ pub fn verify(jwt: &Jwt<'_>, keys: &KeySet, verifier: &dyn Verifier) -> Result<(
 /// An audience as Envoy compares it: without `http://` or `https://` before it and one `/` behind.
 #[must_use]
 pub fn plain_audience(audience: &str) -> &str {
-    let plain = audience.strip_prefix("http://").or_else(|| audience.strip_prefix("https://"));
+    let plain = audience
+        .strip_prefix("http://")
+        .or_else(|| audience.strip_prefix("https://"));
     let plain = plain.unwrap_or(audience);
     plain.strip_suffix('/').unwrap_or(plain)
 }
@@ -135,13 +154,25 @@ impl Claims {
         }
         let time = |name: &str| claims.get(name).map(seconds).transpose();
         let (expires, not_before, _) = (time("exp")?, time("nbf")?, time("iat")?);
-        let text = |value: &Value| value.as_str().map(str::to_owned).ok_or(Reason::TokenClaimType);
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .map(str::to_owned)
+                .ok_or(Reason::TokenClaimType)
+        };
         let audiences = match claims.get("aud") {
             None => Vec::new(),
-            Some(Value::Array(audiences)) => audiences.iter().map(text).collect::<Result<_, _>>()?,
+            Some(Value::Array(audiences)) => {
+                audiences.iter().map(text).collect::<Result<_, _>>()?
+            }
             Some(audience) => vec![text(audience)?],
         };
-        Ok(Self { identity: Identity::new(Value::Object(claims)), expires, not_before, audiences })
+        Ok(Self {
+            identity: Identity::new(Value::Object(claims)),
+            expires,
+            not_before,
+            audiences,
+        })
     }
 
     /// Judges `exp` and `nbf` (RFC 7519, 4.1.4 and 4.1.5); `now` is the time since the Unix epoch.
@@ -150,10 +181,16 @@ impl Claims {
     /// The token is expired or not valid yet, by more than [`CLOCK_SKEW`].
     pub fn check_times(&self, now: Duration) -> Result<(), Reason> {
         let (now, skew) = (now.as_secs(), CLOCK_SKEW.as_secs());
-        if self.not_before.is_some_and(|not_before| now.saturating_add(skew) < not_before) {
+        if self
+            .not_before
+            .is_some_and(|not_before| now.saturating_add(skew) < not_before)
+        {
             return Err(Reason::TokenNotYetValid);
         }
-        if self.expires.is_some_and(|expires| now > expires.saturating_add(skew)) {
+        if self
+            .expires
+            .is_some_and(|expires| now > expires.saturating_add(skew))
+        {
             return Err(Reason::TokenExpired);
         }
         Ok(())
@@ -164,8 +201,13 @@ impl Claims {
     /// # Errors
     /// Audiences are demanded and none of them is in the token.
     pub fn check_audience(&self, allowed: &[String]) -> Result<(), Reason> {
-        let mut audiences = self.audiences.iter().map(|audience| plain_audience(audience));
-        match allowed.is_empty() || audiences.any(|audience| allowed.iter().any(|it| it == audience)) {
+        let mut audiences = self
+            .audiences
+            .iter()
+            .map(|audience| plain_audience(audience));
+        match allowed.is_empty()
+            || audiences.any(|audience| allowed.iter().any(|it| it == audience))
+        {
             true => Ok(()),
             false => Err(Reason::TokenAudience),
         }
@@ -175,11 +217,19 @@ impl Claims {
 /// Seconds since the Unix epoch; a fraction is dropped.
 fn seconds(claim: &Value) -> Result<u64, Reason> {
     let whole = claim.as_u64().or_else(|| {
-        let number = claim.as_f64().filter(|number| (0.0..9e15).contains(number))?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
+        let number = claim
+            .as_f64()
+            .filter(|number| (0.0..9e15).contains(number))?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "in range"
+        )]
         Some(number as u64)
     });
-    whole.filter(|seconds| *seconds < MAX_TIME).ok_or(Reason::TokenClaimType)
+    whole
+        .filter(|seconds| *seconds < MAX_TIME)
+        .ok_or(Reason::TokenClaimType)
 }
 
 #[cfg(test)]

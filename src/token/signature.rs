@@ -93,7 +93,10 @@ impl PublicKey {
             }
             (kty, crv, alg) => {
                 let of = |name: &str, value: Option<&str>| match value {
-                    Some(value) => format!(" {name} `{}`", value.escape_debug().take(40).collect::<String>()),
+                    Some(value) => format!(
+                        " {name} `{}`",
+                        value.escape_debug().take(40).collect::<String>()
+                    ),
                     None => String::new(),
                 };
                 let found = [of("kty", kty), of("crv", crv), of("alg", alg)].concat();

@@ -30,7 +30,8 @@ impl Keyring {
         let keys = files.iter().map(|(name, key)| {
             let path = folder.join(&key.file);
             let opened = Key::open(&key.alg, &path);
-            let opened = opened.map_err(|error| format!("key `{name}` ({}): {error}", path.display()));
+            let opened =
+                opened.map_err(|error| format!("key `{name}` ({}): {error}", path.display()));
             Ok((name.clone(), opened?))
         });
         keys.collect::<Result<_, String>>().map(Self)
@@ -41,7 +42,8 @@ impl Keyring {
         let names = names.split(',').map(str::trim);
         let keys = names.map(|name| {
             let key = self.0.get(name).ok_or_else(|| format!("no key `{name}`"))?;
-            let jwk: Value = serde_json::from_str(&key.public_jwk()).map_err(|it| it.to_string())?;
+            let jwk: Value =
+                serde_json::from_str(&key.public_jwk()).map_err(|it| it.to_string())?;
             let mut jwk = jwk.as_object().cloned().unwrap_or_default();
             jwk.insert("kid".to_owned(), name.into());
             Ok(Value::Object(jwk))
@@ -53,7 +55,11 @@ impl Keyring {
     pub(super) fn token(&self, spec: &TokenSpec, now: u64) -> Result<String, String> {
         let (name, header, claims) = match spec {
             TokenSpec::Raw { raw } => return Ok(raw.clone()),
-            TokenSpec::Signed { key, header, claims } => (key, header, claims),
+            TokenSpec::Signed {
+                key,
+                header,
+                claims,
+            } => (key, header, claims),
         };
         let key = self.0.get(name).ok_or_else(|| format!("no key `{name}`"))?;
         let mut members = Map::new();
@@ -64,7 +70,12 @@ impl Keyring {
         members.retain(|_, value| !value.is_null());
         let claims: Map<_, _> = claims
             .iter()
-            .map(|(name, value)| (name.clone(), relative(value, now).unwrap_or_else(|| value.clone())))
+            .map(|(name, value)| {
+                (
+                    name.clone(),
+                    relative(value, now).unwrap_or_else(|| value.clone()),
+                )
+            })
             .collect();
         let part = |object: Map<String, Value>| BASE64URL.encode(Value::Object(object).to_string());
         let signed = format!("{}.{}", part(members), part(claims));
@@ -76,7 +87,11 @@ impl Keyring {
 /// `now`, `now+N` or `now-N` as a number.
 fn relative(value: &Value, now: u64) -> Option<Value> {
     let offset = value.as_str()?.strip_prefix("now")?;
-    let offset: i64 = if offset.is_empty() { 0 } else { offset.parse().ok()? };
+    let offset: i64 = if offset.is_empty() {
+        0
+    } else {
+        offset.parse().ok()?
+    };
     Some(now.saturating_add_signed(offset).into())
 }
 
@@ -87,7 +102,9 @@ impl Key {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         if !path.exists() {
             let jwk = match algorithm {
-                "RS256" => RS256KeyPair::generate(2048).map_err(|it| text(&it))?.to_jwk(),
+                "RS256" => RS256KeyPair::generate(2048)
+                    .map_err(|it| text(&it))?
+                    .to_jwk(),
                 "ES256" => ES256KeyPair::generate().to_jwk(),
                 other => return Err(format!("found alg `{other}`; allowed: `RS256`, `ES256`")),
             };
@@ -95,8 +112,12 @@ impl Key {
         }
         let jwk = std::fs::read_to_string(path).map_err(|it| text(&it))?;
         match algorithm {
-            "RS256" => RS256KeyPair::from_jwk(&jwk).map(Self::Rs256).map_err(|it| text(&it)),
-            "ES256" => ES256KeyPair::from_jwk(&jwk).map(Self::Es256).map_err(|it| text(&it)),
+            "RS256" => RS256KeyPair::from_jwk(&jwk)
+                .map(Self::Rs256)
+                .map_err(|it| text(&it)),
+            "ES256" => ES256KeyPair::from_jwk(&jwk)
+                .map(Self::Es256)
+                .map_err(|it| text(&it)),
             other => Err(format!("found alg `{other}`; allowed: `RS256`, `ES256`")),
         }
     }

@@ -58,10 +58,12 @@ pub fn play(path: &Path) -> Result<Vec<CaseResult>, String> {
         _ => return Err("give one of `config` and `configFile`".to_owned()),
     };
     let config = with_jwks(config, &keyring)?.to_string();
-    let config = || Config::read(config.as_bytes()).map_err(|faults| {
-        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        format!("`config` has faults:\n    {}", faults.join("\n    "))
-    });
+    let config = || {
+        Config::read(config.as_bytes()).map_err(|faults| {
+            let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            format!("`config` has faults:\n    {}", faults.join("\n    "))
+        })
+    };
     let mut results = Vec::new();
     for case in file.cases {
         let outcome = outcome(Policy::compile(config()?), &case, &keyring, now);
@@ -69,12 +71,20 @@ pub fn play(path: &Path) -> Result<Vec<CaseResult>, String> {
             Ok(outcome) => compare(&case.expect, &outcome),
             Err(error) => vec![error],
         };
-        results.push(CaseResult { name: case.name, differences });
+        results.push(CaseResult {
+            name: case.name,
+            differences,
+        });
     }
     Ok(results)
 }
 
-fn outcome(policy: Policy, case: &Case, keyring: &Keyring, now: Duration) -> Result<Outcome, String> {
+fn outcome(
+    policy: Policy,
+    case: &Case,
+    keyring: &Keyring,
+    now: Duration,
+) -> Result<Outcome, String> {
     let mut tokens = BTreeMap::new();
     for (name, spec) in &case.tokens {
         tokens.insert(format!("${{{name}}}"), keyring.token(spec, now.as_secs())?);
@@ -134,11 +144,20 @@ fn fetch_keys<'c>(
 
 /// The headers of a request as Envoy would hand them over.
 fn headers(spec: &RequestSpec, tokens: &BTreeMap<String, String>) -> Result<Headers, String> {
-    let decoded = |text: &str| BASE64.decode(text).map_err(|error| format!("base64: {error}"));
-    let filled = |text: &str| {
-        tokens.iter().fold(text.to_owned(), |text, (name, token)| text.replace(name, token))
+    let decoded = |text: &str| {
+        BASE64
+            .decode(text)
+            .map_err(|error| format!("base64: {error}"))
     };
-    let (scheme, rest) = spec.url.split_once("://").ok_or("`url` must begin with http:// or https://")?;
+    let filled = |text: &str| {
+        tokens.iter().fold(text.to_owned(), |text, (name, token)| {
+            text.replace(name, token)
+        })
+    };
+    let (scheme, rest) = spec
+        .url
+        .split_once("://")
+        .ok_or("`url` must begin with http:// or https://")?;
     let path_start = rest.find('/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at_checked(path_start).unwrap_or((rest, ""));
     let path = match &spec.path_base64 {
@@ -165,12 +184,20 @@ fn headers(spec: &RequestSpec, tokens: &BTreeMap<String, String>) -> Result<Head
 fn with_jwks(value: Value, keyring: &Keyring) -> Result<Value, String> {
     Ok(match value {
         Value::String(text) => {
-            let names = text.strip_prefix("${jwks:").and_then(|rest| rest.strip_suffix('}'));
-            Value::String(names.map(|names| keyring.jwks(names)).transpose()?.unwrap_or(text))
+            let names = text
+                .strip_prefix("${jwks:")
+                .and_then(|rest| rest.strip_suffix('}'));
+            Value::String(
+                names
+                    .map(|names| keyring.jwks(names))
+                    .transpose()?
+                    .unwrap_or(text),
+            )
         }
-        Value::Array(items) => {
-            items.into_iter().map(|item| with_jwks(item, keyring)).collect::<Result<_, _>>()?
-        }
+        Value::Array(items) => items
+            .into_iter()
+            .map(|item| with_jwks(item, keyring))
+            .collect::<Result<_, _>>()?,
         Value::Object(members) => {
             let members = members.into_iter();
             let members = members.map(|(name, value)| Ok((name, with_jwks(value, keyring)?)));
@@ -226,7 +253,15 @@ impl Outcome {
             }
         }
         let rule = allow.rule.as_deref().map(str::to_owned);
-        Self { status: 200, reason: None, rule, body: None, headers: BTreeMap::new(), set, removed }
+        Self {
+            status: 200,
+            reason: None,
+            rule,
+            body: None,
+            headers: BTreeMap::new(),
+            set,
+            removed,
+        }
     }
 
     fn refused(refusal: &Refusal, request: Option<&Request<'_>>) -> Self {
@@ -237,7 +272,9 @@ impl Outcome {
             reason: Some(refusal.reason.code().to_owned()),
             rule: refusal.rule.as_deref().map(str::to_owned),
             body: Some(reply.body.to_owned()),
-            headers: headers.map(|(name, value)| (name.to_owned(), value)).collect(),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             set: BTreeMap::new(),
             removed: Vec::new(),
         }

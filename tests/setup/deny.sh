@@ -9,7 +9,7 @@ deny="$PWD/.tools/cargo-deny/bin/cargo-deny --log-level error"
 
 $deny check bans licenses sources
 if fetched=$($deny fetch db 2>&1); then
-    $deny check --disable-fetch advisories
+    $deny check advisories
 else
     case $fetched in
     *"failed to fetch advisory database"*)

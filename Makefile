@@ -5,6 +5,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 WASM := env $$(cat .tools/wasm.env 2>/dev/null)
 MAX_BYTES := 1048576
 MACHETE := .tools/cargo-machete-0.9.2
+DENY := .tools/cargo-deny-0.20.2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo run test lint bench clean
@@ -32,18 +33,18 @@ run: setup build ## start the same gateway, and keep it running to try by hand
 test: setup build ## run every test; REQUIRE=all fails where one would be skipped
 	@cargo test
 
-lint: setup $(MACHETE) ## check format, code, documentation and dependencies
+lint: setup $(MACHETE) $(DENY) ## check format, code, documentation and dependencies
 	@cargo fmt --check
 	@cargo clippy --all-targets -- -D warnings
 	@if [ -f .tools/wasm.env ]; then echo "skipped: clippy for wasm32-wasip1: it needs the target from rustup"; \
 	else cargo clippy --lib --target wasm32-wasip1 -- -D warnings; fi
 	@RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
 	@$(MACHETE)/bin/cargo-machete
-	@tests/setup/deny.sh
+	@tests/setup/deny.sh $(DENY)/bin/cargo-deny
 
 # Unoptimised, since it compiles in half the time and runs in an instant all the same.
-$(MACHETE):
-	@echo "lint: installing $(@F), which takes a minute or two"
+$(MACHETE) $(DENY):
+	@echo "lint: installing $(@F), which takes some minutes"
 	@cargo install --quiet --locked --debug --root $@ $(subst -0,@0,$(@F))
 
 bench: setup build ## measure what the plugin adds to a request

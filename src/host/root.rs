@@ -167,6 +167,11 @@ impl RootContext for Root {
             verifier.native(),
         );
         let now = abi::now();
+        // Envoy makes a new root for a new configuration; a host that does not must leave nobody
+        // waiting for keys that no longer come.
+        if let Some(before) = self.plugin.take() {
+            resume(&before, now, |_| true);
+        }
         let seed = u64::from(now.subsec_nanos()).wrapping_mul(u64::from(self.id).wrapping_add(1));
         let keys = Keys::new(&policy.key_sources, Box::new(verifier), seed);
         let state = State {

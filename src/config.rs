@@ -5,11 +5,15 @@
 //! command in `check` and `test`. Nothing here looks at a request.
 
 mod authorization_policies;
+mod demands;
 mod jwt_rules;
+mod mesh;
 mod reader;
 
-pub use authorization_policies::{Action, AuthorizationPolicy, Operation, Rule};
-pub use jwt_rules::{FromHeader, JwtRule, KeySource, RemoteKeys};
+pub use authorization_policies::{Action, AuthorizationPolicy, Rule};
+pub use demands::Demand;
+pub use jwt_rules::{ClaimToHeader, FromHeader, JwtRule, KeySource, RemoteKeys};
+pub use mesh::Mesh;
 pub use reader::Fault;
 
 use crate::json;
@@ -101,8 +105,9 @@ impl Config {
             ])
         });
         let jwt_rules = jwt_rules::read(fields.optional("jwtRules"));
+        let mesh = mesh::read(fields.optional("mesh"));
         let authorization_policies =
-            authorization_policies::read(fields.optional("authorizationPolicies"));
+            authorization_policies::read(fields.optional("authorizationPolicies"), &mesh);
         fields.finish();
 
         let named = jwt_rules.iter().map(|rule| &rule.applies_to);

@@ -5,22 +5,21 @@
 //! several ways is allowed only if every reading is.
 
 mod authenticate;
+mod authorize;
 
 use crate::cache::Caches;
 use crate::config::DefaultAction;
 use crate::keys::{Keys, SourceId};
-use crate::policy::{Entry, Facts, JwtRule, Policy, Rule, Site};
-use crate::request::{Reading, Request, fold_name};
-use crate::verdict::{Allow, Change, Reason, Refusal, Verdict};
-use authenticate::{Authenticated, authenticate};
-use std::rc::Rc;
+use crate::policy::{Policy, Site};
+use crate::request::Request;
+use crate::verdict::{Allow, Change, Decision, Note, Reason, Refusal, Verdict};
 use std::time::Duration;
 
 /// What comes of one look at a request.
 #[derive(Debug)]
 pub enum Step {
     /// It is decided.
-    Done(Verdict),
+    Done(Decision),
     /// The keys of this source are needed and not there yet; ask again when they are.
     Wait(SourceId),
 }
@@ -38,8 +37,16 @@ enum Stop {
     Wait(SourceId),
 }
 
-/// Headers by which a client could make an upstream read another path than we judge.
-const PATH_HEADERS: [&str; 3] = ["x-original-url", "x-rewrite-url", "x-envoy-original-path"];
+/// Everything that one look at a request needs.
+struct Look<'a> {
+    policy: &'a Policy,
+    keys: &'a Keys,
+    caches: &'a mut Caches,
+    request: &'a Request<'a>,
+    answers: &'a Answers,
+    now: Duration,
+    notes: Vec<Note>,
+}
 
 /// Judges a request. `now` is the time since the Unix epoch.
 pub fn decide(
@@ -50,6 +57,7 @@ pub fn decide(
     answers: &Answers,
     now: Duration,
 ) -> Step {
+    let notes = Vec::new();
     let mut look = Look {
         policy,
         keys,
@@ -57,36 +65,31 @@ pub fn decide(
         request,
         answers,
         now,
+        notes,
     };
-    match look.judge() {
-        Ok(allow) => Step::Done(Verdict::Allow(allow)),
-        Err(Stop::Refuse(refusal)) => Step::Done(Verdict::Refuse(refusal)),
-        Err(Stop::Wait(source)) => Step::Wait(source),
-    }
-}
-
-/// Everything that one look at a request needs.
-struct Look<'a> {
-    policy: &'a Policy,
-    keys: &'a Keys,
-    caches: &'a mut Caches,
-    request: &'a Request<'a>,
-    answers: &'a Answers,
-    now: Duration,
+    let verdict = match look.judge() {
+        Ok(allow) => Verdict::Allow(allow),
+        Err(Stop::Refuse(refusal)) => Verdict::Refuse(refusal),
+        Err(Stop::Wait(source)) => return Step::Wait(source),
+    };
+    let notes = look.notes;
+    Step::Done(Decision { verdict, notes })
 }
 
 // === impl Look ===
 
-impl<'a> Look<'a> {
+impl Look<'_> {
     fn judge(&mut self) -> Result<Allow, Stop> {
+        let policy = self.policy;
+        let sites: Vec<&Site> = policy.sites(&self.request.authority_name).collect();
         let mut allow = Allow {
             changes: self.stripped(),
             rule: None,
         };
-        let sites: Vec<&Site> = self.policy.sites(&self.request.authority_name).collect();
-        for reading in self.request.readings(self.policy.path_matching)? {
-            let authenticated = self.authenticated(&sites, &reading)?;
-            let rule = self.authorized(&sites, &reading, authenticated.as_ref())?;
+        for reading in self.request.readings(policy.path_matching)? {
+            let authenticated = self.authenticate(&sites, &reading)?;
+            let identity = authenticated.as_ref().map(|it| &it.identity);
+            let rule = self.authorize(&sites, &reading, identity)?;
             allow.rule = allow.rule.or(rule);
             for change in authenticated.map(|it| it.changes).unwrap_or_default() {
                 if !allow.changes.contains(&change) {
@@ -95,92 +98,18 @@ impl<'a> Look<'a> {
             }
         }
         let named = sites.iter().any(|site| site.named);
-        if !named && self.policy.default_action == DefaultAction::Deny {
+        if !named && policy.default_action == DefaultAction::Deny {
             return Err(Reason::AuthorityUnknown.into());
         }
         Ok(allow)
     }
 
-    /// Headers that no upstream may see as the client wrote them.
+    /// Takes out what no upstream may see as the client wrote it.
     fn stripped(&self) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for (name, _) in self.request.headers.iter() {
-            let is = |known: &str| known.len() == name.len() && fold_name(name).eq(known.bytes());
-            if name.first() == Some(&b'x') && PATH_HEADERS.iter().any(|known| is(known)) {
-                changes.push(Change::Remove(name.to_vec()));
-            }
-        }
-        changes
+        let names = self.request.headers.iter().map(|(name, _)| name);
+        let owned = names.filter(|name| self.policy.owned_headers.contains(name));
+        owned.map(|name| Change::Remove(name.to_vec())).collect()
     }
-
-    /// Verifies the token of the request, if it has one and a rule in scope looks for it.
-    fn authenticated(
-        &mut self,
-        sites: &[&Site],
-        reading: &Reading<'_>,
-    ) -> Result<Option<Authenticated>, Stop> {
-        if self.request.is_preflight() {
-            return Ok(None);
-        }
-        let mut rules: Vec<&Entry<JwtRule>> = Vec::new();
-        for site in sites {
-            rules.extend(
-                site.jwt_rules
-                    .iter()
-                    .filter(|entry| entry.covers(&reading.path)),
-            );
-        }
-        rules.sort_by_key(|entry| entry.order);
-        authenticate(self, &rules)
-    }
-
-    /// DENY, then ALLOW, as Istio evaluates them; the rule that allowed it, if one was needed.
-    fn authorized(
-        &self,
-        sites: &[&Site],
-        reading: &Reading<'_>,
-        authenticated: Option<&Authenticated>,
-    ) -> Result<Option<Rc<str>>, Stop> {
-        let as_sent = Facts {
-            authority: self.request.authority,
-            method: &reading.method,
-            path: &reading.path,
-            identity: authenticated.map(|it| &it.claims.identity),
-        };
-        for authority in self.request.authorities() {
-            let facts = Facts {
-                authority: &authority,
-                ..as_sent
-            };
-            let mut denying = sites
-                .iter()
-                .filter_map(|site| first_match(&site.deny, &facts));
-            if let Some(rule) = denying.next() {
-                let reason = Reason::PolicyDenied;
-                return Err(Stop::Refuse(Refusal {
-                    reason,
-                    rule: Some(rule),
-                }));
-            }
-        }
-        if !sites.iter().any(|site| site.demands_allow(&reading.path)) {
-            return Ok(None);
-        }
-        let mut allowing = sites
-            .iter()
-            .filter_map(|site| first_match(&site.allow, &as_sent));
-        allowing
-            .next()
-            .map(Some)
-            .ok_or(Reason::PolicyNotAllowed.into())
-    }
-}
-
-/// The first rule that is attached to the path and matches.
-fn first_match(rules: &[Entry<Rule>], facts: &Facts<'_>) -> Option<Rc<str>> {
-    let mut covering = rules.iter().filter(|entry| entry.covers(facts.path));
-    let matching = covering.find(|entry| entry.item.condition.holds(facts))?;
-    Some(Rc::clone(&matching.item.id))
 }
 
 impl From<Reason> for Stop {

@@ -4,6 +4,7 @@
 //! [`abi`] calls the host. Several configurations may live in one VM, so nothing here is global.
 
 mod abi;
+mod connection;
 mod http;
 mod root;
 mod signature;

@@ -5,35 +5,108 @@
 //! chosen by an issuer and, in parts, by users: escape it wherever it is written.
 
 use serde_json::Value;
+use std::rc::Rc;
 
 /// The verified claims of a token (RFC 7519, 4).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Identity {
-    claims: Value,
+    claims: Rc<Value>,
+    /// Claims at the top level whose text is a list, as the rule that verified the token says.
+    space_delimited: Rc<[String]>,
 }
+
+/// Claims whose text is always a list separated by spaces (RFC 8693, 4.2; Istio).
+const SPACE_DELIMITED: [&str; 2] = ["scope", "permission"];
+
+// === impl Identity ===
 
 impl Identity {
     /// From claims that somebody has verified.
     #[must_use]
-    pub(crate) fn new(claims: Value) -> Self {
-        Self { claims }
-    }
-
-    /// A claim, by its name at the top level.
-    #[must_use]
-    pub fn claim(&self, name: &str) -> Option<&Value> {
-        self.claims.get(name)
+    pub(crate) fn new(claims: Rc<Value>, space_delimited: Rc<[String]>) -> Self {
+        Self {
+            claims,
+            space_delimited,
+        }
     }
 
     /// `iss`
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
-        self.claim("iss")?.as_str()
+        self.claims.get("iss")?.as_str()
     }
 
     /// `sub`
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.claim("sub")?.as_str()
+        self.claims.get("sub")?.as_str()
+    }
+
+    /// A claim, by the names on the way to it.
+    #[must_use]
+    pub fn claim(&self, path: &[String]) -> Option<&Value> {
+        path.iter()
+            .try_fold(self.claims.as_ref(), |value, name| value.get(name.as_str()))
+    }
+
+    /// The texts of a claim: itself, its parts if it is separated by spaces, or those in a list.
+    /// A number, a boolean or an object has none.
+    pub fn claim_texts<'a>(&'a self, path: &[String]) -> impl Iterator<Item = &'a str> {
+        let claim = self.claim(path);
+        let splits = path.len() == 1
+            && path.iter().any(|name| {
+                SPACE_DELIMITED.contains(&name.as_str()) || self.space_delimited.contains(name)
+            });
+        let text = claim.and_then(Value::as_str);
+        let whole = text.filter(|_| !splits);
+        let parts = text
+            .filter(|_| splits)
+            .into_iter()
+            .flat_map(|text| text.split(' '));
+        let list = claim
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        whole
+            .into_iter()
+            .chain(parts.filter(|part| !part.is_empty()))
+            .chain(list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn texts_of_claims() {
+        let claims = json!({
+            "text": "a b", "scope": "a  b", "groups": "c d", "list": ["e", 1, "f g"],
+            "nested": {"scope": "a b", "deeper": {"x": "y"}}, "a.b": "dot", "number": 1, "empty": "",
+        });
+        let identity = Identity::new(Rc::new(claims), Rc::from(["groups".to_owned()]));
+        for (path, expected) in [
+            (&["text"][..], &["a b"][..]),
+            (&["scope"], &["a", "b"]),
+            (&["groups"], &["c", "d"]),
+            (&["list"], &["e", "f g"]),
+            (&["nested", "scope"], &["a b"]),
+            (&["nested", "deeper", "x"], &["y"]),
+            (&["nested"], &[]),
+            (&["a.b"], &["dot"]),
+            (&["number"], &[]),
+            (&["empty"], &[""]),
+            (&["absent"], &[]),
+            (&["list", "0"], &[]),
+        ] {
+            let path: Vec<_> = path.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(
+                identity.claim_texts(&path).collect::<Vec<_>>(),
+                expected,
+                "{path:?}"
+            );
+        }
     }
 }

@@ -6,20 +6,26 @@
 
 mod authority;
 mod condition;
+mod glob;
 mod path;
+mod peer;
+mod predicate;
 mod principal;
 mod site;
 mod string_match;
 
 pub use authority::{AuthorityPattern, normalize as normalize_authority};
-pub use condition::{Condition, Facts};
+pub use condition::{Condition, Truth};
 pub use path::PathPattern;
+pub use peer::PeerPrincipal;
+pub use predicate::{Facts, Predicate};
 pub use principal::RequestPrincipal;
-pub use site::{Entry, Site};
+pub use site::{Entry, RuleSet, Site};
 pub use string_match::StringMatch;
 
 use crate::config::{self, Action, AppliesTo, Config, DefaultAction, PathMatching};
 use crate::keys::{KeySource, SourceId};
+use crate::request::{Needs, OwnedHeaders};
 use crate::token::Locations;
 use site::Sites;
 use std::rc::Rc;
@@ -32,6 +38,10 @@ pub struct Policy {
     pub default_action: DefaultAction,
     /// Where keys come from; a [`SourceId`] is an index into it.
     pub key_sources: Vec<KeySource>,
+    /// Which facts about a connection its rules are about.
+    pub needs: Needs,
+    /// Headers that no upstream may see as a client wrote them.
+    pub owned_headers: OwnedHeaders,
     sites: Sites,
 }
 
@@ -40,8 +50,8 @@ pub struct Policy {
 pub struct JwtRule {
     /// Its name in the configuration.
     pub name: Rc<str>,
-    /// `iss` must be exactly this.
-    pub issuer: String,
+    /// `iss` must be exactly this; without one, an issuer that no other rule in scope names.
+    pub issuer: Option<String>,
     /// One of them must be in `aud`, each without scheme and trailing slash; empty: no demand.
     pub audiences: Vec<String>,
     /// Whose keys its tokens are signed with.
@@ -50,6 +60,23 @@ pub struct JwtRule {
     pub locations: Locations,
     /// Whether the token goes on to the upstream.
     pub forward_original_token: bool,
+    /// Claims whose text is a list separated by spaces.
+    pub space_delimited: Rc<[String]>,
+    /// Whether a request without a token is refused.
+    pub required: bool,
+    /// Where the payload goes, as it was sent.
+    pub payload_header: Option<Rc<str>>,
+    /// Where claims go.
+    pub claim_headers: Vec<ClaimHeader>,
+}
+
+/// A header that tells the upstream a claim.
+#[derive(Debug)]
+pub struct ClaimHeader {
+    /// Lower case.
+    pub name: Rc<str>,
+    /// The names on the way to the claim.
+    pub claim: Vec<String>,
 }
 
 /// A rule of a policy.
@@ -71,6 +98,8 @@ impl Policy {
             path_matching: config.path_matching,
             default_action: config.default_action,
             key_sources: Vec::new(),
+            needs: Needs::default(),
+            owned_headers: OwnedHeaders::new(),
             sites: Sites::default(),
         };
         // Istio orders rules by issuer; which refusal is reported depends on it.
@@ -102,9 +131,21 @@ impl Policy {
                 .map(|it| crate::token::plain_audience(it).to_owned())
                 .collect(),
             keys,
-            locations: Locations::new(rule.from_headers, rule.from_params),
+            locations: Locations::new(rule.from_headers, rule.from_params, rule.from_cookies),
             forward_original_token: rule.forward_original_token,
+            space_delimited: rule.space_delimited_claims.into(),
+            required: rule.required,
+            payload_header: rule.output_payload_to_header.map(Into::into),
+            claim_headers: rule
+                .output_claim_to_headers
+                .into_iter()
+                .map(ClaimHeader::from)
+                .collect(),
         });
+        let outputs = compiled.claim_headers.iter().map(|header| &header.name);
+        for name in outputs.chain(&compiled.payload_header) {
+            self.owned_headers.insert(name);
+        }
         for (pattern, paths) in attachments(&rule.applies_to) {
             let entry = Entry {
                 order,
@@ -118,9 +159,9 @@ impl Policy {
     fn add_authorization_policy(&mut self, source: &config::AuthorizationPolicy) {
         let (namespace, name) = (&source.namespace, &source.name);
         for (pattern, paths) in attachments(&source.applies_to) {
-            let site = self.sites.attached(pattern);
+            let rules = self.sites.attached(pattern).rules(source.dry_run);
             if source.action == Action::Allow {
-                site.demand_allow(paths);
+                rules.demand_allow(paths);
             }
         }
         for (index, rule) in source.rules.iter().enumerate() {
@@ -128,17 +169,18 @@ impl Policy {
                 id: format!("ns[{namespace}]-policy[{name}]-rule[{index}]").into(),
                 condition: Condition::from_rule(rule),
             });
+            compiled
+                .condition
+                .visit(&mut |predicate| self.needs.add(predicate));
             let mut file = |pattern: Option<&AuthorityPattern>, within| {
-                let entry = Entry {
-                    order: index,
+                let item = Rc::clone(&compiled);
+                let order = index;
+                let rules = self.sites.at(pattern).rules(source.dry_run);
+                rules.of(source.action).push(Entry {
+                    order,
                     within,
-                    item: Rc::clone(&compiled),
-                };
-                let site = self.sites.at(pattern);
-                match source.action {
-                    Action::Allow => site.allow.push(entry),
-                    Action::Deny => site.deny.push(entry),
-                }
+                    item,
+                });
             };
             if source.applies_to.is_empty() {
                 for pattern in authorities_of(rule) {
@@ -193,19 +235,35 @@ fn authorities_of(rule: &config::Rule) -> Vec<Option<AuthorityPattern>> {
     }
     let mut patterns = Vec::new();
     for operation in &rule.to {
-        if operation.hosts.is_empty() {
+        let hosts = operation.iter().find_map(|demand| {
+            let hosts = demand.any_of.iter().map(|predicate| match predicate {
+                Predicate::Authority(host) => AuthorityPattern::covering(host),
+                _ => None,
+            });
+            (!demand.any_of.is_empty())
+                .then(|| hosts.collect::<Option<Vec<_>>>())
+                .flatten()
+        });
+        let Some(hosts) = hosts else {
             return every();
-        }
-        for host in &operation.hosts {
-            let Some(pattern) = AuthorityPattern::covering(host) else {
-                return every();
-            };
-            if !patterns.contains(&Some(pattern.clone())) {
-                patterns.push(Some(pattern));
+        };
+        for pattern in hosts.into_iter().map(Some) {
+            if !patterns.contains(&pattern) {
+                patterns.push(pattern);
             }
         }
     }
     patterns
+}
+
+impl From<config::ClaimToHeader> for ClaimHeader {
+    fn from(source: config::ClaimToHeader) -> Self {
+        let claim = source.claim.split('.').map(str::to_owned).collect();
+        Self {
+            name: source.header.into(),
+            claim,
+        }
+    }
 }
 
 #[cfg(test)]

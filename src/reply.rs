@@ -32,10 +32,10 @@ impl Reply {
         let reason = refusal.reason;
         let challenge = match (reason.class(), request) {
             (Class::Token, Some(request)) => {
-                let challenge = format!(
-                    "Bearer realm=\"{}\", error=\"invalid_token\"",
-                    realm(request)
-                );
+                let mut challenge = format!("Bearer realm=\"{}\"", realm(request));
+                if reason != Reason::TokenMissing {
+                    challenge.push_str(", error=\"invalid_token\"");
+                }
                 Some(("www-authenticate", challenge))
             }
             _ => None,
@@ -88,7 +88,7 @@ fn realm(request: &Request<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Headers;
+    use crate::request::{Connection, Headers};
 
     #[test]
     fn a_token_is_challenged_with_what_the_client_sent_escaped_and_cut() {
@@ -111,7 +111,7 @@ mod tests {
                 ),
             ),
         ] {
-            let mut headers = Headers::default();
+            let (mut headers, connection) = (Headers::default(), Connection::default());
             for (name, value) in [
                 (":method", "GET"),
                 (":authority", "a.com:80"),
@@ -119,7 +119,7 @@ mod tests {
             ] {
                 headers.push(name, value.as_bytes());
             }
-            let request = Request::read(&headers).unwrap();
+            let request = Request::read(&headers, &connection).unwrap();
             let reply = Reply::to(&Reason::TokenExpired.into(), Some(&request));
             assert_eq!(reply.headers, [("www-authenticate", expected)]);
             assert_eq!((reply.status, reply.body), (401, "Jwt is expired"));

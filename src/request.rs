@@ -3,10 +3,14 @@
 //! [`Request::read`] refuses what cannot be read at all; what servers behind the gateway may read in
 //! several ways becomes several [`Reading`]s, and a decision must hold for each of them.
 
+mod connection;
 mod headers;
+mod owned;
 mod path;
 
-pub use headers::{Headers, MalformedHeaders, fold_name};
+pub use connection::{Connection, Needs, Peer};
+pub use headers::{Headers, MalformedHeaders};
+pub use owned::OwnedHeaders;
 pub use path::{UnreadablePath, readings as path_readings};
 
 use crate::config::PathMatching;
@@ -28,6 +32,8 @@ pub struct Request<'a> {
     pub authority_name: Cow<'a, str>,
     /// `:path` as sent: path, query and fragment.
     pub path: &'a [u8],
+    /// What the host knows of the connection.
+    pub connection: &'a Connection,
 }
 
 /// One way in which a server behind the gateway may understand a request.
@@ -57,7 +63,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// The path is missing (CONNECT without one) or does not begin with `/`, or the method or the
     /// authority is missing or can be read in several ways.
-    pub fn read(headers: &'a Headers) -> Result<Self, Reason> {
+    pub fn read(headers: &'a Headers, connection: &'a Connection) -> Result<Self, Reason> {
         let one = |name: &str| {
             let mut values = headers.all(name);
             let first = values.next();
@@ -80,6 +86,7 @@ impl<'a> Request<'a> {
             authority,
             authority_name,
             path,
+            connection,
         })
     }
 

@@ -2,11 +2,15 @@
 //!
 //! What is found here is unverified. [`jwt`] reads and verifies it.
 
+mod cookie;
 pub mod jwt;
+mod output;
 mod query;
 pub mod signature;
 
+pub use cookie::without_cookies;
 pub use jwt::plain_audience;
+pub use output::claim_text;
 pub use query::without_parameters;
 
 use crate::config::FromHeader;
@@ -18,6 +22,7 @@ use std::borrow::Cow;
 pub struct Locations {
     headers: Vec<FromHeader>,
     params: Vec<String>,
+    cookies: Vec<String>,
 }
 
 /// A token as it was sent, and where.
@@ -36,15 +41,21 @@ pub enum Place<'r> {
     Header(&'r str),
     /// The query parameter of that name.
     Parameter(&'r str),
+    /// The cookie of that name.
+    Cookie(&'r str),
 }
 
 // === impl Locations ===
 
 impl Locations {
-    /// Headers first, then query parameters, each in the order given.
+    /// Headers first, then query parameters, then cookies, each in the order given.
     #[must_use]
-    pub fn new(headers: Vec<FromHeader>, params: Vec<String>) -> Self {
-        Self { headers, params }
+    pub fn new(headers: Vec<FromHeader>, params: Vec<String>, cookies: Vec<String>) -> Self {
+        Self {
+            headers,
+            params,
+            cookies,
+        }
     }
 
     /// Every token at these locations.
@@ -68,7 +79,13 @@ impl Locations {
                 place: Place::Parameter(name),
             })
         });
-        headers.chain(params)
+        let cookies = self.cookies.iter().flat_map(|name| {
+            cookie::values(request.headers, name).map(|token| Found {
+                token: Cow::Borrowed(token),
+                place: Place::Cookie(name),
+            })
+        });
+        headers.chain(params).chain(cookies)
     }
 }
 

@@ -14,6 +14,24 @@ pub enum Verdict {
     Refuse(Refusal),
 }
 
+/// A verdict, and what is to be told about it.
+#[derive(Debug)]
+pub struct Decision {
+    /// What becomes of the request.
+    pub verdict: Verdict,
+    /// What policies that do not decide say.
+    pub notes: Vec<Note>,
+}
+
+/// What a policy that does not decide says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A policy with `dryRun` would have refused the request.
+    WouldRefuse(Refusal),
+    /// A rule of an `AUDIT` policy matches.
+    Audited(Rc<str>),
+}
+
 /// A request goes on.
 #[derive(Debug, Default)]
 pub struct Allow {
@@ -28,8 +46,9 @@ pub struct Allow {
 pub enum Change {
     /// Every line of this header goes.
     Remove(Vec<u8>),
-    /// `:path` becomes this.
-    SetPath(Vec<u8>),
+    /// This is the one line of this header, or pseudo-header; its value is printable ASCII, but for
+    /// parts of what the client sent in it.
+    Set(Vec<u8>, Vec<u8>),
 }
 
 /// A request is refused.
@@ -52,6 +71,8 @@ pub enum Reason {
     PathMissing,
     /// The path does not begin with `/`, or can be decoded further.
     PathUnreadable,
+    /// A rule demands a token, and there is none.
+    TokenMissing,
     /// Tokens at different places are not the same.
     TokensDiffer,
     /// The token is longer than the limit.
@@ -129,11 +150,12 @@ impl From<Reason> for Refusal {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::MethodUnreadable,
         Self::AuthorityUnreadable,
         Self::PathMissing,
         Self::PathUnreadable,
+        Self::TokenMissing,
         Self::TokensDiffer,
         Self::TokenTooLong,
         Self::TokenMalformed,
@@ -198,6 +220,7 @@ impl Reason {
             AuthorityUnreadable => ("authority_unreadable", 400, "Bad Request"),
             PathMissing => ("path_missing", 400, "Bad Request"),
             PathUnreadable => ("path_unreadable", 400, "Bad Request"),
+            TokenMissing => ("token_missing", 401, "Jwt is missing"),
             TokensDiffer => ("tokens_differ", 401, "Found multiple Jwt tokens"),
             TokenTooLong => ("token_too_long", 401, "Jwt is too long"),
             TokenMalformed => (

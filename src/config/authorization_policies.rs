@@ -3,8 +3,9 @@
 //! Reads and checks; the meaning of the values is [`crate::policy`]'s.
 
 use super::AppliesTo;
+use super::demands::{self, Context, Demand};
+use super::mesh::Mesh;
 use super::reader::{At, Fields};
-use crate::policy::{PathPattern, RequestPrincipal, StringMatch};
 
 /// One policy.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct AuthorizationPolicy {
     pub applies_to: Vec<AppliesTo>,
     /// It matches when one of them does; none never matches.
     pub rules: Vec<Rule>,
+    /// Whether it only tells what it would have done.
+    pub dry_run: bool,
 }
 
 /// `action`.
@@ -29,40 +32,39 @@ pub enum Action {
     Allow,
     /// A match refuses.
     Deny,
+    /// A match is noted.
+    Audit,
 }
 
-/// `rules[]`: matches when a source and an operation do. Without sources, any source does.
+/// `rules[]`: matches when one of the sources, one of the operations and every `when` do. Without
+/// sources, any source does; the same for operations.
 #[derive(Debug)]
 pub struct Rule {
-    /// `from[].source`
-    pub from: Vec<Source>,
-    /// `to[].operation`
-    pub to: Vec<Operation>,
+    /// `from[].source`: what each demands.
+    pub from: Vec<Vec<Demand>>,
+    /// `to[].operation`: what each demands.
+    pub to: Vec<Vec<Demand>>,
+    /// `when[]`
+    pub when: Vec<Demand>,
 }
 
-/// `from[].source`: who asks. Every field that is given must match, by one of its values.
-#[derive(Debug)]
-pub struct Source {
-    /// `iss/sub` of the token.
-    pub request_principals: Vec<RequestPrincipal>,
-}
+const ACTIONS: [(&str, Action); 3] = [
+    ("ALLOW", Action::Allow),
+    ("DENY", Action::Deny),
+    ("AUDIT", Action::Audit),
+];
 
-/// `to[].operation`: what is asked. Every field that is given must match, by one of its values.
-#[derive(Debug, Default)]
-pub struct Operation {
-    /// The authority as sent, port included, in any case.
-    pub hosts: Vec<StringMatch>,
-    /// The method.
-    pub methods: Vec<StringMatch>,
-    /// The path without query.
-    pub paths: Vec<PathPattern>,
-}
+/// Fields that Istio does not allow in one source.
+const EXCLUSIVE: [(&str, &str); 2] = [
+    ("serviceAccounts", "principals"),
+    ("serviceAccounts", "namespaces"),
+];
 
-pub(super) fn read(at: Option<At<'_>>) -> Vec<AuthorizationPolicy> {
+pub(super) fn read(at: Option<At<'_>>, mesh: &Mesh) -> Vec<AuthorizationPolicy> {
     let Some(at) = at else { return Vec::new() };
     let mut seen = std::collections::HashSet::new();
     at.list(|at| {
-        let policy = policy(at)?;
+        let policy = policy(at, mesh)?;
         if !seen.insert((policy.namespace.clone(), policy.name.clone())) {
             at.fault(
                 "another policy has the same `namespace` and `name`; give it a name of its own",
@@ -72,22 +74,28 @@ pub(super) fn read(at: Option<At<'_>>) -> Vec<AuthorizationPolicy> {
     })
 }
 
-fn policy(at: At<'_>) -> Option<AuthorizationPolicy> {
+fn policy(at: At<'_>, mesh: &Mesh) -> Option<AuthorizationPolicy> {
     let mut fields = at.object()?;
     let name = fields.required("name").and_then(|at| at.name());
     let namespace = fields.required("namespace").and_then(|at| at.name());
-    let action = fields
-        .optional("action")
-        .map(|at| at.one_of(&[("ALLOW", Action::Allow), ("DENY", Action::Deny)]));
+    let action = fields.optional("action").map(|at| at.one_of(&ACTIONS));
     let applies_to = AppliesTo::read(&mut fields);
+    let context = Context {
+        namespace: namespace.as_deref().unwrap_or_default(),
+        mesh,
+    };
     let rules = fields
         .optional("rules")
-        .map(|at| at.list(rule))
+        .map(|at| at.list(|at| rule(at, &context)))
         .unwrap_or_default();
+    let dry_run = fields.optional("dryRun");
     fields.finish();
     let action = action.unwrap_or_else(|| Some(Action::default()))?;
-    if action == Action::Deny && rules.is_empty() {
-        at.fault("a `DENY` policy without `rules` never matches; give it rules or leave it out");
+    if action != Action::Allow && rules.is_empty() {
+        at.fault("a policy without `rules` never matches; give it rules or leave it out");
+    }
+    if let Some(dry_run) = dry_run.filter(|_| action == Action::Audit) {
+        dry_run.fault("an `AUDIT` policy changes nothing anyway; leave it out");
     }
     Some(AuthorizationPolicy {
         name: name?,
@@ -95,36 +103,48 @@ fn policy(at: At<'_>) -> Option<AuthorizationPolicy> {
         action,
         applies_to,
         rules,
+        dry_run: dry_run.and_then(|at| at.boolean()).unwrap_or(false),
     })
 }
 
-fn rule(at: At<'_>) -> Option<Rule> {
+fn rule(at: At<'_>, context: &Context<'_>) -> Option<Rule> {
     let mut fields = at.object()?;
-    let from = fields
-        .optional("from")
-        .map(|at| at.non_empty_list(|at| wrapped(at, "source", source)));
-    let to = fields
-        .optional("to")
-        .map(|at| at.non_empty_list(|at| wrapped(at, "operation", operation)));
+    let from = fields.optional("from");
+    let from =
+        from.map(|at| at.non_empty_list(|at| wrapped(at, "source", context, demands::source)));
+    let to = fields.optional("to");
+    let to =
+        to.map(|at| at.non_empty_list(|at| wrapped(at, "operation", context, demands::operation)));
+    let when = fields.optional("when");
+    let when = when.map(|at| at.non_empty_list(|at| demands::when(at, context)));
     fields.finish();
     Some(Rule {
         from: from.unwrap_or_default(),
         to: to.unwrap_or_default(),
+        when: when.unwrap_or_default(),
     })
 }
 
 /// Reads `{source: {...}}` and `{operation: {...}}`.
-fn wrapped<T>(
+fn wrapped(
     at: At<'_>,
     name: &'static str,
-    read: impl FnOnce(&mut Fields<'_>) -> T,
-) -> Option<T> {
+    context: &Context<'_>,
+    read: fn(&mut Fields<'_>, &Context<'_>) -> Vec<Demand>,
+) -> Option<Vec<Demand>> {
     let mut outer = at.object()?;
     let inner = outer.required(name);
     outer.finish();
     let inner = inner?;
     let mut fields = inner.object()?;
-    let read = read(&mut fields);
+    let demands = read(&mut fields, context);
+    for (one, other) in EXCLUSIVE {
+        if fields.has(one) && fields.has(other) {
+            inner.fault(format!(
+                "`{one}` beside `{other}`; one of the two is allowed"
+            ));
+        }
+    }
     fields.finish();
     if inner
         .value()
@@ -133,32 +153,5 @@ fn wrapped<T>(
     {
         inner.fault("empty; give at least one field");
     }
-    Some(read)
-}
-
-fn source(fields: &mut Fields<'_>) -> Source {
-    Source {
-        request_principals: values(fields, "requestPrincipals", RequestPrincipal::parse),
-    }
-}
-
-fn operation(fields: &mut Fields<'_>) -> Operation {
-    Operation {
-        hosts: values(fields, "hosts", |text| {
-            Ok(StringMatch::parse_ignoring_case(text))
-        }),
-        methods: values(fields, "methods", |text| Ok(StringMatch::parse(text))),
-        paths: values(fields, "paths", PathPattern::parse),
-    }
-}
-
-fn values<T>(
-    fields: &mut Fields<'_>,
-    name: &'static str,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Vec<T> {
-    let Some(at) = fields.optional(name) else {
-        return Vec::new();
-    };
-    at.non_empty_list(|at| at.parsed(&parse))
+    Some(demands)
 }

@@ -8,15 +8,15 @@ use crate::keys::KeySet;
 use http::Uri;
 use std::time::Duration;
 
-/// One rule: whose tokens are accepted, and where they are looked for.
+/// One rule: whose tokens are accepted, where they are looked for, and what the upstream learns.
 #[derive(Debug)]
 pub struct JwtRule {
     /// Names the rule in logs and metrics; the issuer if absent.
     pub name: String,
     /// Where it is attached; empty means everywhere.
     pub applies_to: Vec<AppliesTo>,
-    /// `iss` must be exactly this.
-    pub issuer: String,
+    /// `iss` must be exactly this. Without one, any issuer that no other rule in scope names.
+    pub issuer: Option<String>,
     /// One of them must be in `aud`; empty means no demand.
     pub audiences: Vec<String>,
     /// Where the keys come from.
@@ -25,8 +25,27 @@ pub struct JwtRule {
     pub from_headers: Vec<FromHeader>,
     /// Query parameters that may carry the token.
     pub from_params: Vec<String>,
+    /// Cookies that may carry the token.
+    pub from_cookies: Vec<String>,
     /// Whether the token goes on to the upstream.
     pub forward_original_token: bool,
+    /// Claims whose text is a list separated by spaces.
+    pub space_delimited_claims: Vec<String>,
+    /// `presence: REQUIRED`: whether a request without a token is refused.
+    pub required: bool,
+    /// A header for the payload, as it was sent; lower case.
+    pub output_payload_to_header: Option<String>,
+    /// Headers for claims.
+    pub output_claim_to_headers: Vec<ClaimToHeader>,
+}
+
+/// `outputClaimToHeaders[]`: a header that tells the upstream a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimToHeader {
+    /// Lower case.
+    pub header: String,
+    /// The claim; a dot leads into an object.
+    pub claim: String,
 }
 
 /// `fromHeaders[]`: a header, and what stands before the token in it.
@@ -60,6 +79,16 @@ pub struct RemoteKeys {
     pub timeout: Duration,
 }
 
+/// Headers that no rule may set.
+const OWNED_BY_HTTP: [&str; 6] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "te",
+    "upgrade",
+];
+
 /// How long one fetch of keys may take. Istio's default.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -69,21 +98,44 @@ pub(super) fn read(at: Option<At<'_>>) -> Vec<JwtRule> {
 
 fn rule(at: At<'_>) -> Option<JwtRule> {
     let mut fields = at.object()?;
-    let name = fields.optional("name").and_then(|at| at.name());
+    let text = |at: At<'_>| at.text().map(str::to_owned);
+    let name = fields.optional("name").map(|at| at.name());
     let applies_to = AppliesTo::read(&mut fields);
-    let issuer = fields.required("issuer").and_then(|at| at.text());
-    let audiences = fields.optional("audiences");
-    let audiences = audiences.map(|at| at.non_empty_list(|at| at.text().map(str::to_owned)));
+    let issuer = fields.optional("issuer").map(text);
+    let audiences = fields
+        .optional("audiences")
+        .map(|at| at.non_empty_list(text));
     let jwks = fields.optional("jwks");
     let jwks_uri = fields.optional("jwksUri");
     let cluster = fields.optional("cluster");
-    let from_headers = fields.optional("fromHeaders");
-    let from_headers = from_headers.map(|at| at.non_empty_list(from_header));
-    let from_params = fields.optional("fromParams");
-    let from_params = from_params.map(|at| at.non_empty_list(|at| at.text().map(str::to_owned)));
-    let forward = fields.optional("forwardOriginalToken");
+    let timeout = fields.optional("timeout").map(|at| at.duration());
+    let from_headers = fields
+        .optional("fromHeaders")
+        .map(|at| at.non_empty_list(from_header));
+    let from_params = fields
+        .optional("fromParams")
+        .map(|at| at.non_empty_list(text));
+    let from_cookies = fields
+        .optional("fromCookies")
+        .map(|at| at.non_empty_list(text));
+    let forward = fields
+        .optional("forwardOriginalToken")
+        .map(|at| at.boolean());
+    let space_delimited = fields
+        .optional("spaceDelimitedClaims")
+        .map(|at| at.list(text));
+    let presence = fields.optional("presence");
+    let presence = presence.map(|at| at.one_of(&[("OPTIONAL", false), ("REQUIRED", true)]));
+    let payload = fields
+        .optional("outputPayloadToHeader")
+        .map(|at| header_name(&at));
+    let claims = fields.optional("outputClaimToHeaders");
+    let claims = claims.map(|at| at.non_empty_list(claim_to_header));
     fields.finish();
 
+    if issuer.is_none() && name.is_none() {
+        at.fault("neither `issuer` nor `name`; a rule for any issuer needs a name");
+    }
     let keys = match (jwks, jwks_uri) {
         (Some(jwks), None) => {
             if let Some(cluster) = cluster {
@@ -92,8 +144,8 @@ fn rule(at: At<'_>) -> Option<JwtRule> {
             inline(jwks).map(KeySource::Inline)
         }
         (None, Some(uri)) => {
-            let cluster = cluster.map(|at| at.text().map(str::to_owned));
-            remote(uri, cluster).map(KeySource::Remote)
+            let timeout = timeout.unwrap_or(Some(FETCH_TIMEOUT));
+            remote(uri, cluster.map(text), timeout).map(KeySource::Remote)
         }
         (Some(_), Some(uri)) => {
             uri.fault("given beside `jwks`; one of the two is allowed");
@@ -106,12 +158,12 @@ fn rule(at: At<'_>) -> Option<JwtRule> {
     };
 
     // Istio: as soon as one location is given, the defaults are off.
-    let defaults = from_headers.is_none() && from_params.is_none();
-    let issuer = issuer?;
+    let defaults = from_headers.is_none() && from_params.is_none() && from_cookies.is_none();
+    let issuer = issuer.flatten();
     Some(JwtRule {
-        name: name.unwrap_or_else(|| issuer.to_owned()),
+        name: name.flatten().or_else(|| issuer.clone())?,
         applies_to,
-        issuer: issuer.to_owned(),
+        issuer,
         audiences: audiences.unwrap_or_default(),
         keys: keys?,
         from_headers: match from_headers {
@@ -122,7 +174,12 @@ fn rule(at: At<'_>) -> Option<JwtRule> {
             None if defaults => vec!["access_token".to_owned()],
             given => given.unwrap_or_default(),
         },
-        forward_original_token: forward.and_then(|at| at.boolean()).unwrap_or(false),
+        from_cookies: from_cookies.unwrap_or_default(),
+        forward_original_token: forward.flatten().unwrap_or(false),
+        space_delimited_claims: space_delimited.unwrap_or_default(),
+        required: presence.flatten().unwrap_or(false),
+        output_payload_to_header: payload.flatten(),
+        output_claim_to_headers: claims.unwrap_or_default(),
     })
 }
 
@@ -138,7 +195,11 @@ fn inline(at: At<'_>) -> Option<KeySet> {
     Some(keys)
 }
 
-fn remote(at: At<'_>, cluster: Option<Option<String>>) -> Option<RemoteKeys> {
+fn remote(
+    at: At<'_>,
+    cluster: Option<Option<String>>,
+    timeout: Option<Duration>,
+) -> Option<RemoteKeys> {
     const ALLOWED: &str = "an `http://` or `https://` URI with a host and without user";
     let uri: Uri = at.parsed(|text| text.parse().map_err(|_| ALLOWED.to_owned()))?;
     let default_port = match uri.scheme_str() {
@@ -163,23 +224,13 @@ fn remote(at: At<'_>, cluster: Option<Option<String>>) -> Option<RemoteKeys> {
             .map_or("/", |path| path.as_str())
             .to_owned(),
         cluster: cluster.unwrap_or_else(derived)?,
-        timeout: FETCH_TIMEOUT,
+        timeout: timeout?,
     })
 }
 
 fn from_header(at: At<'_>) -> Option<FromHeader> {
     let mut fields = at.object()?;
-    let name = fields.required("name").and_then(|at| {
-        at.parsed(|text| {
-            let token =
-                |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~!#$%&'*+^`|".contains(&byte);
-            let allowed = || "a header name (RFC 9110, 5.1)".to_owned();
-            text.bytes()
-                .all(token)
-                .then(|| text.to_ascii_lowercase())
-                .ok_or_else(allowed)
-        })
-    });
+    let name = fields.required("name").and_then(|at| header_name(&at));
     let prefix = fields
         .optional("prefix")
         .map(|at| at.text().map(str::to_owned));
@@ -187,6 +238,39 @@ fn from_header(at: At<'_>) -> Option<FromHeader> {
     Some(FromHeader {
         name: name?,
         prefix: prefix.unwrap_or_else(|| Some(String::new()))?,
+    })
+}
+
+fn claim_to_header(at: At<'_>) -> Option<ClaimToHeader> {
+    let mut fields = at.object()?;
+    let header = fields.required("header").and_then(|at| {
+        let name = header_name(&at)?;
+        if OWNED_BY_HTTP.contains(&name.as_str()) {
+            at.fault(format!(
+                "`{name}` may not be set: it frames the request or routes it"
+            ));
+        }
+        Some(name)
+    });
+    let claim = fields
+        .required("claim")
+        .and_then(|at| at.text().map(str::to_owned));
+    fields.finish();
+    Some(ClaimToHeader {
+        header: header?,
+        claim: claim?,
+    })
+}
+
+/// A header name in lower case.
+fn header_name(at: &At<'_>) -> Option<String> {
+    at.parsed(|text| {
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~!#$%&'*+^`|".contains(&byte);
+        let allowed = || "a header name (RFC 9110, 5.1)".to_owned();
+        text.bytes()
+            .all(token)
+            .then(|| text.to_ascii_lowercase())
+            .ok_or_else(allowed)
     })
 }
 

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::fmt;
+use std::time::Duration;
 
 /// One thing that is wrong with a configuration: where, what was found, what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,6 +181,14 @@ impl<'a> At<'a> {
         boolean
     }
 
+    /// A duration such as `5s`, `250ms` or `1m30s`; at least a millisecond.
+    pub(super) fn duration(&self) -> Option<Duration> {
+        self.parsed(|text| {
+            let whole = parse_duration(text).filter(|it| *it >= Duration::from_millis(1));
+            whole.ok_or_else(|| "a duration of at least `1ms`, such as `5s` or `1m30s`".to_owned())
+        })
+    }
+
     /// One of a closed list of words.
     pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         let found = self.value.as_str();
@@ -242,6 +251,11 @@ impl<'a> Fields<'a> {
         at
     }
 
+    /// Whether there is a member of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+
     /// Notes every member that nobody asked for.
     pub(super) fn finish(self) {
         for (name, value) in self.members {
@@ -261,6 +275,30 @@ impl<'a> Fields<'a> {
             faults: self.at.faults,
         }
     }
+}
+
+/// Numbers with the units `h`, `m`, `s` and `ms`, one behind the other.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|it: char| !it.is_ascii_digit())?;
+        let (number, tail) = rest.split_at_checked(digits)?;
+        let unit_end = tail
+            .find(|it: char| it.is_ascii_digit())
+            .unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at_checked(unit_end)?;
+        let unit = Duration::from_millis(match unit {
+            "h" => 3_600_000,
+            "m" => 60_000,
+            "s" => 1_000,
+            "ms" => 1,
+            _ => return None,
+        });
+        total = total.checked_add(unit.checked_mul(number.parse().ok()?)?)?;
+        rest = tail;
+    }
+    Some(total)
 }
 
 /// A found value as it may stand in a fault: cut, on one line.

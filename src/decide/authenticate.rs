@@ -5,18 +5,20 @@
 
 use super::{Look, Stop};
 use crate::cache::Verified;
+use crate::identity::Identity;
 use crate::keys::{Availability, SourceId};
-use crate::policy::{Entry, JwtRule};
+use crate::policy::{Entry, JwtRule, Site};
+use crate::request::{Reading, Request};
 use crate::token::jwt::{self, Claims, Jwt};
-use crate::token::{Place, without_parameters};
+use crate::token::{Place, claim_text, without_cookies, without_parameters};
 use crate::verdict::{Change, Reason};
 use std::rc::Rc;
 
 /// A token was verified.
 pub(super) struct Authenticated {
-    /// What it says.
-    pub claims: Rc<Claims>,
-    /// What takes it out of the request, if it is not to be forwarded.
+    /// Who sent it.
+    pub identity: Identity,
+    /// What takes it out of the request, and what tells the upstream of it.
     pub changes: Vec<Change>,
 }
 
@@ -26,97 +28,144 @@ enum Unaccepted {
     KeysPending(SourceId),
 }
 
-/// Verifies the one token that the rules find, by the first rule that accepts it.
-pub(super) fn authenticate(
-    look: &mut Look<'_>,
-    rules: &[&Entry<JwtRule>],
-) -> Result<Option<Authenticated>, Stop> {
-    let mut token = None;
-    let mut places = Vec::new();
-    let mut candidates: Vec<&JwtRule> = Vec::new();
-    for rule in rules {
-        let places_before = places.len();
-        for found in rule.item.locations.find(look.request) {
-            let known = token.get_or_insert_with(|| found.token.clone());
-            if *known != found.token {
-                return Err(Reason::TokensDiffer.into());
-            }
-            places.push(found.place);
-        }
-        if places.len() > places_before {
-            candidates.push(&rule.item);
-        }
-    }
-    let Some(token) = token else {
-        return Ok(None);
-    };
+// === impl Look ===
 
-    let verified = look.caches.verified.get(&token).cloned();
-    let mut parsed = None;
-    let claims = match &verified {
-        Some(verified) => Rc::clone(&verified.claims),
-        None => Rc::clone(&parsed.insert(jwt::parse(&token)?).claims),
-    };
-    let mut reasons = Vec::new();
-    let mut pending = None;
-    for rule in candidates {
-        match accept(look, rule, &token, &claims, verified.as_ref(), &mut parsed) {
-            Ok(()) => {
-                let changes = match rule.forward_original_token {
-                    true => Vec::new(),
-                    false => removal(look.request.path, &places),
-                };
-                return Ok(Some(Authenticated { claims, changes }));
-            }
-            Err(Unaccepted::Refused(reason)) => reasons.push(reason),
-            Err(Unaccepted::KeysPending(source)) => pending = pending.or(Some(source)),
+impl Look<'_> {
+    /// Verifies the token of the request, if it has one and a rule in scope looks for it.
+    pub(super) fn authenticate(
+        &mut self,
+        sites: &[&Site],
+        reading: &Reading<'_>,
+    ) -> Result<Option<Authenticated>, Stop> {
+        if self.request.is_preflight() {
+            return Ok(None);
         }
+        let mut rules: Vec<&Entry<JwtRule>> = Vec::new();
+        for site in sites {
+            rules.extend(
+                site.jwt_rules
+                    .iter()
+                    .filter(|entry| entry.covers(&reading.path)),
+            );
+        }
+        rules.sort_by_key(|entry| entry.order);
+
+        let mut token = None;
+        let mut places = Vec::new();
+        let mut candidates: Vec<&JwtRule> = Vec::new();
+        for rule in &rules {
+            let places_before = places.len();
+            for found in rule.item.locations.find(self.request) {
+                let known = token.get_or_insert_with(|| found.token.clone());
+                if *known != found.token {
+                    return Err(Reason::TokensDiffer.into());
+                }
+                places.push(found.place);
+            }
+            if places.len() > places_before {
+                candidates.push(&rule.item);
+            }
+        }
+        let Some(token) = token else {
+            return match rules.iter().any(|rule| rule.item.required) {
+                true => Err(Reason::TokenMissing.into()),
+                false => Ok(None),
+            };
+        };
+        let (rule, claims) = self.verified(&candidates, &token)?;
+        let identity = claims.verified(Rc::clone(&rule.space_delimited));
+        let mut changes = match rule.forward_original_token {
+            true => Vec::new(),
+            false => removal(self.request, &places),
+        };
+        changes.extend(outputs(rule, &token, &identity));
+        Ok(Some(Authenticated { identity, changes }))
     }
-    Err(pending.map_or_else(|| reported(&reasons).into(), Stop::Wait))
+
+    /// The first rule that accepts the token, and what the token says.
+    fn verified<'r>(
+        &mut self,
+        candidates: &[&'r JwtRule],
+        token: &[u8],
+    ) -> Result<(&'r JwtRule, Rc<Claims>), Stop> {
+        let known = self.caches.verified.get(token).cloned();
+        let mut parsed = None;
+        let claims = match &known {
+            Some(known) => Rc::clone(&known.claims),
+            None => Rc::clone(&parsed.insert(jwt::parse(token)?).claims),
+        };
+        let issuer = claims.issuer();
+        let is_named = candidates
+            .iter()
+            .any(|rule| rule.issuer.is_some() && rule.issuer.as_deref() == issuer);
+        let mut reasons = Vec::new();
+        let mut pending = None;
+        for rule in candidates {
+            let knows_issuer = match &rule.issuer {
+                Some(known) => Some(known.as_str()) == issuer,
+                // Whoever holds the keys of such a rule may not speak for an issuer with its own.
+                None => !is_named,
+            };
+            let accepted = match knows_issuer {
+                true => self.accept(rule, token, &claims, known.as_ref(), &mut parsed),
+                false => Err(Reason::TokenIssuerUnknown.into()),
+            };
+            match accepted {
+                Ok(()) => return Ok((rule, claims)),
+                Err(Unaccepted::Refused(reason)) => reasons.push(reason),
+                Err(Unaccepted::KeysPending(source)) => pending = pending.or(Some(source)),
+            }
+        }
+        Err(pending.map_or_else(|| reported(&reasons).into(), Stop::Wait))
+    }
+
+    /// Judges a token by one rule; the signature last, and only if it is not known to be good.
+    fn accept<'t>(
+        &mut self,
+        rule: &JwtRule,
+        token: &'t [u8],
+        claims: &Claims,
+        known: Option<&Verified>,
+        parsed: &mut Option<Jwt<'t>>,
+    ) -> Result<(), Unaccepted> {
+        claims.check_times(self.now)?;
+        claims.check_audience(&rule.audiences)?;
+        let (keys, generation) = match self.keys.of(rule.keys, self.now) {
+            Availability::Ready(keys, generation) => (keys, generation),
+            Availability::Pending if !self.answers.waited.contains(&rule.keys) => {
+                return Err(Unaccepted::KeysPending(rule.keys));
+            }
+            Availability::Pending | Availability::Failing => {
+                return Err(Reason::KeysUnavailable.into());
+            }
+        };
+        let same = |it: &Verified| it.source == rule.keys && it.generation == generation;
+        if known.is_some_and(same) {
+            return Ok(());
+        }
+        let jwt = match parsed {
+            Some(jwt) => jwt,
+            None => parsed.insert(jwt::parse(token)?),
+        };
+        jwt::verify(jwt, keys, self.keys.verifier())?;
+        let claims = Rc::clone(&jwt.claims);
+        let source = rule.keys;
+        self.caches.verified.insert(
+            token,
+            Verified {
+                claims,
+                source,
+                generation,
+            },
+        );
+        Ok(())
+    }
 }
 
-/// Judges a token by one rule; the signature last, and only if it is not known to be good.
-fn accept<'t>(
-    look: &mut Look<'_>,
-    rule: &JwtRule,
-    token: &'t [u8],
-    claims: &Claims,
-    verified: Option<&Verified>,
-    parsed: &mut Option<Jwt<'t>>,
-) -> Result<(), Unaccepted> {
-    if claims.identity.issuer() != Some(&rule.issuer) {
-        return Err(Reason::TokenIssuerUnknown.into());
+impl From<Reason> for Unaccepted {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason)
     }
-    claims.check_times(look.now)?;
-    claims.check_audience(&rule.audiences)?;
-    let (keys, generation) = match look.keys.of(rule.keys, look.now) {
-        Availability::Ready(keys, generation) => (keys, generation),
-        Availability::Pending if !look.answers.waited.contains(&rule.keys) => {
-            return Err(Unaccepted::KeysPending(rule.keys));
-        }
-        Availability::Pending | Availability::Failing => {
-            return Err(Reason::KeysUnavailable.into());
-        }
-    };
-    let same = |it: &Verified| it.source == rule.keys && it.generation == generation;
-    if verified.is_some_and(same) {
-        return Ok(());
-    }
-    let jwt = match parsed {
-        Some(jwt) => jwt,
-        None => parsed.insert(jwt::parse(token)?),
-    };
-    jwt::verify(jwt, keys, look.keys.verifier())?;
-    let claims = Rc::clone(&jwt.claims);
-    look.caches.verified.insert(
-        token,
-        Verified {
-            claims,
-            source: rule.keys,
-            generation,
-        },
-    );
-    Ok(())
 }
 
 /// The reason that a caller is told when no rule accepts: the first rule's, unless all it says is
@@ -132,8 +181,9 @@ fn reported(reasons: &[Reason]) -> Reason {
 }
 
 /// What takes every copy of a token out of the request.
-fn removal(path: &[u8], places: &[Place<'_>]) -> Vec<Change> {
-    let (mut changes, mut parameters) = (Vec::new(), Vec::new());
+fn removal(request: &Request<'_>, places: &[Place<'_>]) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let (mut parameters, mut cookies) = (Vec::new(), Vec::new());
     for place in places {
         match place {
             Place::Header(name) => {
@@ -143,14 +193,33 @@ fn removal(path: &[u8], places: &[Place<'_>]) -> Vec<Change> {
                 }
             }
             Place::Parameter(name) => parameters.push(*name),
+            Place::Cookie(name) => cookies.push(*name),
         }
     }
-    changes.extend(without_parameters(path, &parameters).map(Change::SetPath));
+    let path = without_parameters(request.path, &parameters);
+    changes.extend(path.map(|path| Change::Set(b":path".to_vec(), path)));
+    let name = || b"cookie".to_vec();
+    changes.extend(
+        without_cookies(request.headers, &cookies).map(|left| match left.is_empty() {
+            true => Change::Remove(name()),
+            false => Change::Set(name(), left),
+        }),
+    );
     changes
 }
 
-impl From<Reason> for Unaccepted {
-    fn from(reason: Reason) -> Self {
-        Self::Refused(reason)
-    }
+/// What tells the upstream what the token says, as the rule wants.
+fn outputs(rule: &JwtRule, token: &[u8], identity: &Identity) -> Vec<Change> {
+    let set = |name: &str, value: &[u8]| Change::Set(name.as_bytes().to_vec(), value.to_vec());
+    let payload = token.split(|byte| *byte == b'.').nth(1);
+    let payload = rule
+        .payload_header
+        .as_ref()
+        .zip(payload)
+        .map(|(name, payload)| set(name, payload));
+    let claims = rule.claim_headers.iter().filter_map(|header| {
+        let text = claim_text(identity.claim(&header.claim)?)?;
+        Some(set(&header.name, text.as_bytes()))
+    });
+    payload.into_iter().chain(claims).collect()
 }

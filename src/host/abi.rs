@@ -45,6 +45,12 @@ unsafe extern "C" {
         size: *mut usize,
     ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
@@ -114,6 +120,15 @@ pub fn headers(map: Map) -> Option<Headers> {
     // SAFETY: the host writes where `owned` tells it to.
     let block = owned(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) });
     Headers::from_abi(block.ok()?).ok()
+}
+
+/// A property by its path; empty if it is not there, has no value or cannot be told.
+pub fn property(path: &[&str]) -> Vec<u8> {
+    let path = path.join("\0");
+    // SAFETY: the host reads what the slice spans and writes where `owned` tells it to.
+    let value =
+        owned(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) });
+    value.unwrap_or_default()
 }
 
 /// Removes every line of a request header.

@@ -4,11 +4,12 @@
 //! deadline for it.
 
 use super::abi::{self, Failed, Map};
+use super::connection;
 use super::root::Plugin;
 use crate::decide::{Answers, Step, decide};
 use crate::reply::Reply;
-use crate::request::{Headers, Request};
-use crate::verdict::{Allow, Change, Reason, Refusal, Verdict};
+use crate::request::{Connection, Headers, Request};
+use crate::verdict::{Allow, Change, Decision, Note, Reason, Refusal, Verdict};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use std::rc::Rc;
@@ -20,6 +21,12 @@ pub struct Filter {
     /// Of the configuration that was in force when the request came.
     plugin: Option<Rc<Plugin>>,
     parked: bool,
+}
+
+/// What is known of a request, read from the host once.
+pub struct Gathered {
+    pub headers: Headers,
+    pub connection: Connection,
 }
 
 /// What became of a request.
@@ -50,7 +57,12 @@ impl HttpContext for Filter {
             refuse(&Reason::Internal.into(), None);
             return Action::Pause;
         };
-        match judge(plugin, self.id, headers, Answers::default(), abi::now()) {
+        let connection = connection::gather(plugin.policy.needs);
+        let facts = Gathered {
+            headers,
+            connection,
+        };
+        match judge(plugin, self.id, facts, Answers::default(), abi::now()) {
             Concluded::Allowed => Action::Continue,
             Concluded::Answered => Action::Pause,
             Concluded::Parked => {
@@ -72,8 +84,8 @@ impl Drop for Filter {
 }
 
 /// Judges a request that waited; its stream is the effective context.
-pub fn conclude(plugin: &Plugin, id: u32, headers: Headers, answers: Answers, now: Duration) {
-    if judge(plugin, id, headers, answers, now) == Concluded::Allowed
+pub fn conclude(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Duration) {
+    if judge(plugin, id, facts, answers, now) == Concluded::Allowed
         && abi::continue_request().is_err()
     {
         refuse(&Reason::Internal.into(), None);
@@ -81,8 +93,8 @@ pub fn conclude(plugin: &Plugin, id: u32, headers: Headers, answers: Answers, no
 }
 
 /// Has a request judged and does what the verdict says, but for letting it go on.
-fn judge(plugin: &Plugin, id: u32, headers: Headers, answers: Answers, now: Duration) -> Concluded {
-    let request = match Request::read(&headers) {
+fn judge(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Duration) -> Concluded {
+    let request = match Request::read(&facts.headers, &facts.connection) {
         Ok(request) => request,
         Err(reason) => return refuse(&reason.into(), None),
     };
@@ -98,22 +110,38 @@ fn judge(plugin: &Plugin, id: u32, headers: Headers, answers: Answers, now: Dura
         &answers,
         now,
     ) {
-        Step::Done(Verdict::Refuse(refusal)) => refuse(&refusal, Some(&request)),
-        Step::Done(Verdict::Allow(allow)) => match change(&allow) {
-            Ok(()) => Concluded::Allowed,
-            Err(_) => refuse(&Reason::Internal.into(), Some(&request)),
-        },
-        Step::Wait(source) => match state.parked.park(id, headers, answers, source, now) {
+        Step::Done(Decision { verdict, notes }) => {
+            notes.iter().for_each(tell);
+            match verdict {
+                Verdict::Refuse(refusal) => refuse(&refusal, Some(&request)),
+                Verdict::Allow(allow) => match change(&allow) {
+                    Ok(()) => Concluded::Allowed,
+                    Err(_) => refuse(&Reason::Internal.into(), Some(&request)),
+                },
+            }
+        }
+        Step::Wait(source) => match state.parked.park(id, facts, answers, source, now) {
             true => Concluded::Parked,
             false => refuse(&Reason::Overloaded.into(), None),
         },
     }
 }
 
+/// Tells what policies that do not decide say; names of rules, nothing of the request.
+fn tell(note: &Note) {
+    match note {
+        Note::Audited(rule) => log::info!("audit: {rule}"),
+        Note::WouldRefuse(Refusal { reason, rule }) => {
+            let rule = rule.as_deref().unwrap_or("none");
+            log::info!("dry run: would be refused: {reason}, matched rule {rule}");
+        }
+    }
+}
+
 fn change(allow: &Allow) -> Result<(), Failed> {
     allow.changes.iter().try_for_each(|change| match change {
         Change::Remove(name) => abi::remove_header(name),
-        Change::SetPath(path) => abi::set_header(b":path", path),
+        Change::Set(name, value) => abi::set_header(name, value),
     })
 }
 

@@ -5,14 +5,13 @@
 //! open, so nothing else may make it fail. Keys are fetched from the tick, each worker for itself.
 
 use super::abi::{self, Buffer, Map};
-use super::http::{Filter, conclude};
+use super::http::{Filter, Gathered, conclude};
 use super::signature::HostVerifier;
 use crate::cache::Caches;
 use crate::config::{self, Config, RemoteKeys};
 use crate::decide::Answers;
 use crate::keys::{self, FetchFailure, KeySource, Keys, Outcome, SourceId};
 use crate::policy::Policy;
-use crate::request::Headers;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -50,7 +49,7 @@ pub struct Parked {
 
 /// A request that waits.
 pub struct Waiting {
-    pub headers: Headers,
+    pub facts: Gathered,
     pub answers: Answers,
     source: SourceId,
     deadline: Duration,
@@ -246,7 +245,7 @@ fn resume(plugin: &Plugin, now: Duration, ready: impl Fn(&Waiting) -> bool) {
         waiting.answers.waited.push(waiting.source);
         // A stream that is gone needs no answer.
         if abi::set_effective_context(id).is_ok() {
-            conclude(plugin, id, waiting.headers, waiting.answers, now);
+            conclude(plugin, id, waiting.facts, waiting.answers, now);
         }
     }
 }
@@ -259,12 +258,12 @@ impl Parked {
     pub fn park(
         &mut self,
         id: u32,
-        headers: Headers,
+        facts: Gathered,
         answers: Answers,
         source: SourceId,
         now: Duration,
     ) -> bool {
-        let bytes = self.bytes.saturating_add(headers.bytes());
+        let bytes = self.bytes.saturating_add(facts.headers.bytes());
         if self.requests.len() >= MAX_PARKED || bytes > MAX_PARKED_BYTES {
             return false;
         }
@@ -273,7 +272,7 @@ impl Parked {
         self.requests.insert(
             id,
             Waiting {
-                headers,
+                facts,
                 answers,
                 source,
                 deadline,
@@ -287,7 +286,7 @@ impl Parked {
     /// Forgets a request whose client has left.
     pub fn forget(&mut self, id: u32) {
         if let Some(waiting) = self.requests.remove(&id) {
-            self.bytes = self.bytes.saturating_sub(waiting.headers.bytes());
+            self.bytes = self.bytes.saturating_sub(waiting.facts.headers.bytes());
         }
     }
 
@@ -297,7 +296,7 @@ impl Parked {
             .extract_if(.., |_, waiting| ready(waiting))
             .collect();
         for (_, waiting) in &taken {
-            self.bytes = self.bytes.saturating_sub(waiting.headers.bytes());
+            self.bytes = self.bytes.saturating_sub(waiting.facts.headers.bytes());
         }
         taken
     }

@@ -1,8 +1,11 @@
 //! The one algebra of conditions: what every rule demands of a request, whatever it was written in.
+//!
+//! A fact can be beyond our reach (an address that cannot be read, names in a certificate that we
+//! do not see). Then a condition is [`Truth::Unknown`], and each rule takes the safe side: one that
+//! refuses matches, one that allows does not, and a negation stays unknown.
 
-use super::{PathPattern, RequestPrincipal, StringMatch};
+use super::predicate::{Facts, Predicate};
 use crate::config;
-use crate::identity::Identity;
 
 /// Something that is true or false of a request.
 #[derive(Clone, Debug)]
@@ -11,69 +14,94 @@ pub enum Condition {
     All(Vec<Condition>),
     /// At least one of them; false if there are none.
     Any(Vec<Condition>),
-    /// The authority, as sent or as read.
-    Authority(StringMatch),
-    /// The method.
-    Method(StringMatch),
-    /// The path without query.
-    Path(PathPattern),
-    /// Who signed the token and about whom; false without a token.
-    RequestPrincipal(RequestPrincipal),
+    /// Not this.
+    Not(Box<Condition>),
+    /// A fact.
+    Is(Predicate),
 }
 
-/// What a condition sees of a request: one reading of it, and who sent it.
-#[derive(Clone, Copy)]
-pub struct Facts<'a> {
-    /// The authority, as sent or as read.
-    pub authority: &'a [u8],
-    /// The method.
-    pub method: &'a [u8],
-    /// The path without query.
-    pub path: &'a [u8],
-    /// From a verified token, if there was one.
-    pub identity: Option<&'a Identity>,
+/// What is known of a condition (Kleene's three values).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Truth {
+    /// It does not hold.
+    False,
+    /// It cannot be told.
+    Unknown,
+    /// It holds.
+    True,
 }
 
 // === impl Condition ===
 
 impl Condition {
-    /// A rule of an `AuthorizationPolicy`: one of its sources and one of its operations.
+    /// A rule of an `AuthorizationPolicy`: one of its sources, one of its operations, and every
+    /// `when`.
     pub(super) fn from_rule(rule: &config::Rule) -> Self {
-        let from = rule.from.iter().map(|source| {
-            Self::All(vec![any_of(
-                &source.request_principals,
-                Self::RequestPrincipal,
-            )])
-        });
-        let to = rule.to.iter().map(|operation| {
-            let fields = [
-                any_of(&operation.hosts, Self::Authority),
-                any_of(&operation.methods, Self::Method),
-                any_of(&operation.paths, Self::Path),
-            ];
-            Self::All(
-                fields
-                    .into_iter()
-                    .filter(|field| !field.is_always())
+        let alternatives = |entries: &[Vec<config::Demand>]| {
+            either(
+                entries
+                    .iter()
+                    .map(|demands| Self::from_demands(demands))
                     .collect(),
             )
-        });
-        let parts = [either(from.collect()), either(to.collect())];
-        Self::All(parts.into_iter().filter(|part| !part.is_always()).collect())
+        };
+        let parts = [
+            alternatives(&rule.to),
+            alternatives(&rule.from),
+            Self::from_demands(&rule.when),
+        ];
+        all(parts.into_iter().collect())
     }
 
-    /// Whether it is true of a request.
+    fn from_demands(demands: &[config::Demand]) -> Self {
+        let is = |values: &[Predicate]| either(values.iter().cloned().map(Self::Is).collect());
+        let parts = demands.iter().flat_map(|demand| {
+            let none_of =
+                (!demand.none_of.is_empty()).then(|| Self::Not(Box::new(is(&demand.none_of))));
+            [Some(is(&demand.any_of)), none_of].into_iter().flatten()
+        });
+        all(parts.collect())
+    }
+
+    /// Whether it holds of a request.
     #[must_use]
-    pub fn holds(&self, facts: &Facts<'_>) -> bool {
+    pub fn truth(&self, facts: &Facts<'_>) -> Truth {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.holds(facts)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(facts)),
-            Self::Authority(value) => value.matches(facts.authority),
-            Self::Method(value) => value.matches(facts.method),
-            Self::Path(value) => value.matches(facts.path),
-            Self::RequestPrincipal(value) => facts
-                .identity
-                .is_some_and(|identity| value.matches(identity)),
+            Self::All(parts) => {
+                let mut least = Truth::True;
+                for part in parts {
+                    least = least.min(part.truth(facts));
+                    if least == Truth::False {
+                        break;
+                    }
+                }
+                least
+            }
+            Self::Any(parts) => {
+                let mut most = Truth::False;
+                for part in parts {
+                    most = most.max(part.truth(facts));
+                    if most == Truth::True {
+                        break;
+                    }
+                }
+                most
+            }
+            Self::Not(part) => match part.truth(facts) {
+                Truth::True => Truth::False,
+                Truth::Unknown => Truth::Unknown,
+                Truth::False => Truth::True,
+            },
+            Self::Is(predicate) => predicate.truth(facts),
+        }
+    }
+
+    /// Every fact that it is about.
+    pub(super) fn visit(&self, see: &mut impl FnMut(&Predicate)) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.visit(see)),
+            Self::Not(part) => part.visit(see),
+            Self::Is(predicate) => see(predicate),
         }
     }
 
@@ -82,17 +110,33 @@ impl Condition {
     }
 }
 
-/// One of the values of a field; a field without values demands nothing.
-fn any_of<T: Clone>(values: &[T], leaf: impl Fn(T) -> Condition) -> Condition {
-    either(values.iter().cloned().map(leaf).collect())
+impl From<bool> for Truth {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
+}
+
+/// All of the parts, without those that demand nothing.
+fn all(mut parts: Vec<Condition>) -> Condition {
+    parts.retain(|part| !part.is_always());
+    match (parts.len(), parts.pop()) {
+        (1, Some(only)) => only,
+        (_, last) => {
+            parts.extend(last);
+            Condition::All(parts)
+        }
+    }
 }
 
 /// One of the parts; no parts demand nothing.
 fn either(mut parts: Vec<Condition>) -> Condition {
-    match parts.len() {
-        0 => Condition::All(parts),
-        1 => parts.pop().unwrap_or(Condition::All(Vec::new())),
-        _ => Condition::Any(parts),
+    match (parts.len(), parts.pop()) {
+        (0, _) | (_, None) => Condition::All(Vec::new()),
+        (1, Some(only)) => only,
+        (_, Some(last)) => {
+            parts.push(last);
+            Condition::Any(parts)
+        }
     }
 }
 

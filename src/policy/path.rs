@@ -4,28 +4,124 @@
 //! [`crate::request`]'s business.
 
 use super::StringMatch;
+use super::glob::{Gap, Glob, is_pchar};
 
-/// A value of `paths`: exact, prefix, suffix or presence, compared byte by byte.
+/// A value of `paths`: exact, prefix, suffix or presence, compared byte by byte, or a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathPattern(StringMatch);
+pub struct PathPattern(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Plain(StringMatch),
+    Template(Glob),
+}
 
 impl PathPattern {
-    /// Reads a value.
+    /// Reads a value. One with `{*}` (a segment) or `{**}` (any number of them, the last operator)
+    /// is a template, in which everything else stands for itself.
     ///
     /// # Errors
     /// What is allowed instead.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if text.contains("{*}") || text.contains("{**}") {
-            return Err(
-                "`*`, `/exact`, `/prefix*` or `*suffix`; templates are not supported yet".into(),
-            );
+        let operators = |segment: &str| segment == "{*}" || segment == "{**}";
+        let braces = |segment: &str| segment.contains(['{', '}']);
+        if text
+            .split('/')
+            .any(|segment| braces(segment) && !operators(segment))
+        {
+            return Err("a path whose segments are literal, or exactly `{*}` or `{**}`".into());
         }
-        Ok(Self(StringMatch::parse(text)))
+        if !text.split('/').any(operators) {
+            return Ok(Self(Kind::Plain(StringMatch::parse(text))));
+        }
+        let Some(segments) = text.strip_prefix('/') else {
+            return Err("a template that begins with `/`".into());
+        };
+        let mut glob = Glob::new();
+        let mut rest_taken = false;
+        let mut segments = segments.split('/').peekable();
+        while let Some(segment) = segments.next() {
+            glob = glob.literal("/");
+            if operators(segment) && rest_taken {
+                return Err("a template in which `{**}` is the last operator".into());
+            }
+            glob = match segment {
+                "{*}" => glob.gap(Gap::Segment),
+                "{**}" => {
+                    rest_taken = true;
+                    glob.gap(Gap::Path)
+                }
+                // Only behind the last slash may there be nothing.
+                "" if segments.peek().is_none() => glob,
+                literal if !literal.is_empty() && literal.bytes().all(is_pchar) => {
+                    glob.literal(literal)
+                }
+                _ => {
+                    return Err(
+                        "a template whose literal segments are not empty and consist of \
+                                letters, digits and `-._~%!$&'()+,;:@=`"
+                            .into(),
+                    );
+                }
+            };
+        }
+        Ok(Self(Kind::Template(glob)))
     }
 
     /// Whether a reading of a path matches.
     #[must_use]
     pub fn matches(&self, path: &[u8]) -> bool {
-        self.0.matches(path)
+        match &self.0 {
+            Kind::Plain(value) => value.matches(path),
+            Kind::Template(glob) => glob.matches(path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_follow_istio() {
+        for (pattern, path, matches) in [
+            ("/foo/{*}", "/foo/bar", true),
+            ("/foo/{*}", "/foo/", false),
+            ("/foo/{*}", "/foo/bar/", false),
+            ("/foo/{*}/", "/foo/bar/", true),
+            ("/foo/{*}/bar", "/foo/x/bar", true),
+            ("/foo/{*}/bar", "/foo//bar", false),
+            ("/a/{**}", "/a/", true),
+            ("/a/{**}", "/a/b/c", true),
+            ("/a/{**}", "/a", false),
+            ("/store/{**}/cart", "/store//cart", true),
+            ("/store/{**}/cart", "/store/cart", false),
+            ("/foo/{*}/bar/{**}", "/foo/buzz/bar/x/y", true),
+            ("/foo/{*}/bar/{**}", "/foo//bar/x", false),
+            ("/a.b/{*}", "/aXb/c", false),
+        ] {
+            let found = PathPattern::parse(pattern)
+                .unwrap()
+                .matches(path.as_bytes());
+            assert_eq!(found, matches, "`{pattern}` and `{path}`");
+        }
+    }
+
+    #[test]
+    fn templates_that_envoy_would_refuse() {
+        for pattern in [
+            "{*}",
+            "a/{*}",
+            "/a{*}",
+            "/{**}/{*}",
+            "/{**}/{**}",
+            "/{*}//b",
+            "/{*}/b*",
+            "/{*}/{x}",
+            "/{x}",
+            "/{*",
+        ] {
+            assert!(PathPattern::parse(pattern).is_err(), "`{pattern}`");
+        }
     }
 }

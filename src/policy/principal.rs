@@ -64,7 +64,12 @@ impl RequestPrincipal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+    use std::rc::Rc;
+
+    fn identity(claims: Value) -> Identity {
+        Identity::new(Rc::new(claims), Rc::from([]))
+    }
 
     #[test]
     fn follows_istio() {
@@ -99,11 +104,11 @@ mod tests {
                 true,
             ),
         ] {
-            let identity = Identity::new(json!({"iss": issuer, "sub": subject}));
+            let identity = identity(json!({"iss": issuer, "sub": subject}));
             let found = RequestPrincipal::parse(pattern).unwrap().matches(&identity);
             assert_eq!(found, matches, "`{pattern}` and `{issuer}/{subject}`");
         }
-        let without_subject = Identity::new(json!({"iss": "foo"}));
+        let without_subject = identity(json!({"iss": "foo"}));
         assert!(
             !RequestPrincipal::parse("*")
                 .unwrap()

@@ -5,6 +5,7 @@
 //! outwards; so the cost of a request does not grow with the number of other authorities.
 
 use super::{AuthorityPattern, JwtRule, PathPattern, Rule};
+use crate::config::Action;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -13,15 +14,26 @@ use std::rc::Rc;
 pub struct Site {
     /// Rules about tokens.
     pub jwt_rules: Vec<Entry<JwtRule>>,
+    /// Rules of policies that decide.
+    pub enforced: RuleSet,
+    /// Rules of policies that only tell what they would have decided.
+    pub dry_run: RuleSet,
+    /// Whether the configuration names this authority.
+    pub named: bool,
+    wider: Option<usize>,
+}
+
+/// Rules of policies, by action.
+#[derive(Default, Debug)]
+pub struct RuleSet {
+    /// Rules that note.
+    pub audit: Vec<Entry<Rule>>,
     /// Rules that refuse.
     pub deny: Vec<Entry<Rule>>,
     /// Rules that allow.
     pub allow: Vec<Entry<Rule>>,
-    /// Whether the configuration names this authority.
-    pub named: bool,
     allow_everywhere: bool,
     allow_within: Vec<PathPattern>,
-    wider: Option<usize>,
 }
 
 /// A rule where it is attached.
@@ -48,6 +60,27 @@ pub(super) struct Sites {
 // === impl Site ===
 
 impl Site {
+    pub(super) fn rules(&mut self, dry_run: bool) -> &mut RuleSet {
+        if dry_run {
+            &mut self.dry_run
+        } else {
+            &mut self.enforced
+        }
+    }
+
+    /// Envoy reports the first match in the order of the names of the rules.
+    fn sort(&mut self) {
+        for rules in [&mut self.enforced, &mut self.dry_run] {
+            for entries in [&mut rules.audit, &mut rules.deny, &mut rules.allow] {
+                entries.sort_by(|a, b| a.item.id.cmp(&b.item.id));
+            }
+        }
+    }
+}
+
+// === impl RuleSet ===
+
+impl RuleSet {
     /// Whether an ALLOW policy is attached to this path, so that one must match.
     #[must_use]
     pub fn demands_allow(&self, path: &[u8]) -> bool {
@@ -56,6 +89,14 @@ impl Site {
                 .allow_within
                 .iter()
                 .any(|pattern| pattern.matches(path))
+    }
+
+    pub(super) fn of(&mut self, action: Action) -> &mut Vec<Entry<Rule>> {
+        match action {
+            Action::Allow => &mut self.allow,
+            Action::Deny => &mut self.deny,
+            Action::Audit => &mut self.audit,
+        }
     }
 
     pub(super) fn demand_allow(&mut self, within: Vec<PathPattern>) {
@@ -104,8 +145,12 @@ impl Sites {
         site
     }
 
-    /// Links each site to the next wider one; after that, nothing is added.
+    /// Links each site to the next wider one and sorts its rules; after that, nothing is added.
     pub(super) fn finish(&mut self) {
+        self.sites
+            .iter_mut()
+            .chain([&mut self.everything])
+            .for_each(Site::sort);
         let exact = self
             .exact
             .iter()
@@ -176,11 +221,15 @@ mod tests {
     fn rule(order: usize) -> Entry<JwtRule> {
         let item = Rc::new(JwtRule {
             name: "test".into(),
-            issuer: String::new(),
+            issuer: None,
             audiences: Vec::new(),
             keys: crate::keys::SourceId(0),
             locations: crate::token::Locations::default(),
             forward_original_token: false,
+            space_delimited: Rc::from([]),
+            required: false,
+            payload_header: None,
+            claim_headers: Vec::new(),
         });
         Entry {
             order,

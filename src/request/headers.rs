@@ -3,6 +3,8 @@
 //! Names are lower case; values are bytes, several lines of one name stay several values. Building
 //! one costs one allocation for the places and copies nothing.
 
+use std::net::IpAddr;
+
 /// Header lines in the order in which the host gives them.
 #[derive(Debug, Default, Clone)]
 pub struct Headers {
@@ -97,19 +99,19 @@ impl Headers {
         })
     }
 
+    /// Who is connected, if Envoy appends that to `x-forwarded-for`: its last element.
+    #[must_use]
+    pub fn last_forwarded_for(&self) -> Option<IpAddr> {
+        let last = self.all("x-forwarded-for").last()?;
+        let last = last.rsplit(|byte| *byte == b',').next()?.trim_ascii();
+        std::str::from_utf8(last).ok()?.parse().ok()
+    }
+
     /// How many bytes it holds.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.block.len()
     }
-}
-
-/// A header name as many servers behind a gateway see it: lower case, `_` the same as `-`.
-pub fn fold_name(name: &[u8]) -> impl Iterator<Item = u8> {
-    name.iter().map(|byte| match byte {
-        b'_' => b'-',
-        other => other.to_ascii_lowercase(),
-    })
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub struct Jwt<'t> {
 #[derive(Debug)]
 pub struct Claims {
     /// All of them; to be used once the token is verified.
-    pub identity: Identity,
+    all: Rc<Value>,
     expires: Option<u64>,
     not_before: Option<u64>,
     audiences: Vec<String>,
@@ -168,11 +168,23 @@ impl Claims {
             Some(audience) => vec![text(audience)?],
         };
         Ok(Self {
-            identity: Identity::new(Value::Object(claims)),
+            all: Rc::new(Value::Object(claims)),
             expires,
             not_before,
             audiences,
         })
+    }
+
+    /// `iss`
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.all.get("iss")?.as_str()
+    }
+
+    /// Who sent the token, once its signature was found good by a rule that says which claims are
+    /// lists separated by spaces.
+    pub(crate) fn verified(&self, space_delimited: Rc<[String]>) -> Identity {
+        Identity::new(Rc::clone(&self.all), space_delimited)
     }
 
     /// Judges `exp` and `nbf` (RFC 7519, 4.1.4 and 4.1.5); `now` is the time since the Unix epoch.

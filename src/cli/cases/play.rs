@@ -9,9 +9,9 @@ use crate::decide::{Answers, Step, decide};
 use crate::keys::{FetchFailure, Keys};
 use crate::policy::Policy;
 use crate::reply::Reply;
-use crate::request::{Headers, Request};
+use crate::request::{Connection, Headers, Request};
 use crate::token::signature::PureRust;
-use crate::verdict::{Change, Refusal, Verdict};
+use crate::verdict::{Change, Decision, Refusal, Verdict};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
@@ -90,7 +90,8 @@ fn outcome(
         tokens.insert(format!("${{{name}}}"), keyring.token(spec, now.as_secs())?);
     }
     let headers = headers(&case.request, &tokens)?;
-    let request = match Request::read(&headers) {
+    let connection = Connection::default();
+    let request = match Request::read(&headers, &connection) {
         Ok(request) => request,
         Err(reason) => return Ok(Outcome::refused(&reason.into(), None)),
     };
@@ -99,9 +100,11 @@ fn outcome(
     let mut calls = case.calls.iter();
     for _ in 0..MAX_LOOKS {
         match decide(&policy, &keys, &mut caches, &request, &answers, now) {
-            Step::Done(Verdict::Allow(allow)) => return Ok(Outcome::allowed(&allow)),
-            Step::Done(Verdict::Refuse(refusal)) => {
-                return Ok(Outcome::refused(&refusal, Some(&request)));
+            Step::Done(Decision { verdict, .. }) => {
+                return Ok(match verdict {
+                    Verdict::Allow(allow) => Outcome::allowed(&allow),
+                    Verdict::Refuse(refusal) => Outcome::refused(&refusal, Some(&request)),
+                });
             }
             Step::Wait(source) => {
                 fetch_keys(&mut keys, calls.by_ref(), keyring, now)?;
@@ -247,8 +250,8 @@ impl Outcome {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             match change {
                 Change::Remove(name) => removed.push(text(name)),
-                Change::SetPath(path) => {
-                    set.insert(":path".to_owned(), text(path));
+                Change::Set(name, value) => {
+                    set.insert(text(name), text(value));
                 }
             }
         }

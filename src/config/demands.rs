@@ -1,0 +1,305 @@
+//! What a rule demands: the fields of `source` and `operation`, and the keys of `when`.
+//!
+//! Each field or key is one line in a table: its name, the name of its negative, and how a value is
+//! read. What a value means is [`crate::policy`]'s.
+
+use super::mesh::Mesh;
+use super::reader::{At, Fields};
+use crate::policy::{PathPattern, PeerPrincipal, Predicate, RequestPrincipal, StringMatch};
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// What one field demands: one of these facts, and none of those.
+#[derive(Debug, Default)]
+pub struct Demand {
+    /// One of them must hold; empty means no demand.
+    pub any_of: Vec<Predicate>,
+    /// None of them may hold.
+    pub none_of: Vec<Predicate>,
+}
+
+/// What a value's meaning hangs on, beside its text.
+pub(super) struct Context<'a> {
+    /// Of the policy.
+    pub namespace: &'a str,
+    pub mesh: &'a Mesh,
+}
+
+type Read = fn(&str, &Context<'_>) -> Result<Vec<Predicate>, String>;
+
+const SOURCE: [(&str, &str, Read); 7] = [
+    ("principals", "notPrincipals", principal),
+    (
+        "requestPrincipals",
+        "notRequestPrincipals",
+        request_principal,
+    ),
+    ("namespaces", "notNamespaces", namespace),
+    ("serviceAccounts", "notServiceAccounts", service_account),
+    ("trustDomains", "notTrustDomains", trust_domain),
+    ("ipBlocks", "notIpBlocks", source_ip),
+    ("remoteIpBlocks", "notRemoteIpBlocks", remote_ip),
+];
+
+const OPERATION: [(&str, &str, Read); 4] = [
+    ("hosts", "notHosts", host),
+    ("ports", "notPorts", port),
+    ("methods", "notMethods", method),
+    ("paths", "notPaths", path),
+];
+
+/// Keys of `when` that stand for themselves.
+const WHEN: [(&str, Read); 12] = [
+    ("source.ip", source_ip),
+    ("remote.ip", remote_ip),
+    ("source.namespace", namespace),
+    ("source.principal", principal),
+    ("source.serviceAccount", service_account),
+    ("source.trustDomain", trust_domain),
+    ("request.auth.principal", request_principal),
+    ("request.auth.audiences", audience),
+    ("request.auth.presenter", presenter),
+    ("destination.ip", destination_ip),
+    ("destination.port", port),
+    ("connection.sni", sni),
+];
+
+/// `from[].source`
+pub(super) fn source(fields: &mut Fields<'_>, context: &Context<'_>) -> Vec<Demand> {
+    read_fields(fields, &SOURCE, context)
+}
+
+/// `to[].operation`
+pub(super) fn operation(fields: &mut Fields<'_>, context: &Context<'_>) -> Vec<Demand> {
+    read_fields(fields, &OPERATION, context)
+}
+
+/// `when[]`
+pub(super) fn when(at: At<'_>, context: &Context<'_>) -> Option<Demand> {
+    let mut fields = at.object()?;
+    let key = fields.required("key");
+    let (values, not_values) = (fields.optional("values"), fields.optional("notValues"));
+    fields.finish();
+    if values.is_none() && not_values.is_none() {
+        at.fault("no values; give `values`, `notValues` or both");
+    }
+    let key = key.and_then(|key| key.parsed(Key::parse))?;
+    let read = |at: Option<At<'_>>| match at {
+        Some(at) => at
+            .non_empty_list(|at| at.parsed(|text| key.read(text, context)))
+            .concat(),
+        None => Vec::new(),
+    };
+    Some(Demand {
+        any_of: read(values),
+        none_of: read(not_values),
+    })
+}
+
+fn read_fields(
+    fields: &mut Fields<'_>,
+    table: &[(&'static str, &'static str, Read)],
+    context: &Context<'_>,
+) -> Vec<Demand> {
+    let mut demands = Vec::new();
+    for (name, negative, read) in table {
+        let mut values = |name: &'static str| match fields.optional(name) {
+            Some(at) => at
+                .non_empty_list(|at| at.parsed(|text| read(text, context)))
+                .concat(),
+            None => Vec::new(),
+        };
+        let demand = Demand {
+            any_of: values(name),
+            none_of: values(negative),
+        };
+        if !demand.any_of.is_empty() || !demand.none_of.is_empty() {
+            demands.push(demand);
+        }
+    }
+    demands
+}
+
+/// A key of `when`.
+enum Key {
+    Named(Read),
+    /// `request.headers[NAME]`, in lower case.
+    Header(String),
+    /// `request.auth.claims[A][B]`
+    Claim(Vec<String>),
+}
+
+// === impl Key ===
+
+impl Key {
+    fn parse(text: &str) -> Result<Self, String> {
+        if let Some(rest) = text.strip_prefix("request.headers") {
+            let name = rest
+                .strip_prefix('[')
+                .and_then(|rest| rest.strip_suffix(']'));
+            let name = name.filter(|name| !name.is_empty() && !name.contains(['[', ']', ' ']));
+            let allowed = || "`request.headers[NAME]`".to_owned();
+            return name
+                .map(|name| Self::Header(name.to_ascii_lowercase()))
+                .ok_or_else(allowed);
+        }
+        if let Some(rest) = text.strip_prefix("request.auth.claims") {
+            return claim_path(rest).map(Self::Claim).ok_or_else(|| {
+                "`request.auth.claims[NAME]`, or `[A][B]` for a claim in another".to_owned()
+            });
+        }
+        let named = WHEN
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, read)| Self::Named(*read));
+        named.ok_or_else(|| {
+            let names: Vec<_> = WHEN.iter().map(|(name, _)| format!("`{name}`")).collect();
+            format!(
+                "{}, `request.headers[NAME]`, `request.auth.claims[NAME]`",
+                names.join(", ")
+            )
+        })
+    }
+
+    fn read(&self, text: &str, context: &Context<'_>) -> Result<Vec<Predicate>, String> {
+        match self {
+            Self::Named(read) => read(text, context),
+            Self::Header(name) => {
+                // A header that is there but empty is present; no other value is.
+                let value = (text != "*").then(|| StringMatch::parse(text));
+                Ok(vec![Predicate::Header(name.as_str().into(), value)])
+            }
+            Self::Claim(path) => Ok(vec![Predicate::Claim(
+                path.clone(),
+                StringMatch::parse(text),
+            )]),
+        }
+    }
+}
+
+/// `[a][b]` as names. Istio takes what is not of this form for one odd name, which never matches.
+fn claim_path(text: &str) -> Option<Vec<String>> {
+    let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+    let names: Vec<_> = inner.split("][").map(str::to_owned).collect();
+    let plain = |name: &String| !name.is_empty() && !name.contains(['[', ']']);
+    names.iter().all(plain).then_some(names)
+}
+
+fn principal(text: &str, context: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    let own = &context.mesh.trust_domains;
+    let principals = match text.split('/').collect::<Vec<_>>().as_slice() {
+        // A name in the own trust domain is the same under each of its names (Istio's aliases).
+        [domain, rest @ ..] if rest.len() == 4 && *domain != "*" => {
+            let is_own = *domain == "cluster.local"
+                || own
+                    .iter()
+                    .any(|own| StringMatch::parse(domain).matches(own.as_bytes()));
+            match is_own {
+                true => own
+                    .iter()
+                    .map(|domain| format!("{domain}/{}", rest.join("/")))
+                    .collect(),
+                false => vec![text.to_owned()],
+            }
+        }
+        _ => vec![text.to_owned()],
+    };
+    let read = |text: &String| PeerPrincipal::principal(text).map(Predicate::Principal);
+    principals.iter().map(read).collect()
+}
+
+fn namespace(text: &str, _: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    Ok(vec![Predicate::Principal(PeerPrincipal::namespace(text))])
+}
+
+fn service_account(text: &str, context: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    Ok(vec![Predicate::Principal(PeerPrincipal::service_account(
+        text,
+        context.namespace,
+    )?)])
+}
+
+fn trust_domain(text: &str, context: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    let own = &context.mesh.trust_domains;
+    let domains = if own.iter().any(|own| own == text) {
+        own.clone()
+    } else {
+        vec![text.to_owned()]
+    };
+    let read = |text: &String| PeerPrincipal::trust_domain(text).map(Predicate::Principal);
+    domains.iter().map(read).collect()
+}
+
+fn request_principal(text: &str, _: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    Ok(vec![Predicate::RequestPrincipal(RequestPrincipal::parse(
+        text,
+    )?)])
+}
+
+fn audience(text: &str, _: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    Ok(vec![Predicate::Claim(
+        vec!["aud".to_owned()],
+        StringMatch::parse(text),
+    )])
+}
+
+fn presenter(text: &str, _: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    Ok(vec![Predicate::Claim(
+        vec!["azp".to_owned()],
+        StringMatch::parse(text),
+    )])
+}
+
+fn host(text: &str, _: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    Ok(vec![Predicate::Authority(
+        StringMatch::parse_ignoring_case(text),
+    )])
+}
+
+fn method(text: &str, _: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    Ok(vec![Predicate::Method(StringMatch::parse(text))])
+}
+
+fn path(text: &str, _: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    Ok(vec![Predicate::Path(PathPattern::parse(text)?)])
+}
+
+fn port(text: &str, _: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    let port = text
+        .parse()
+        .map_err(|_| "a port from 0 to 65535, in quotes".to_owned())?;
+    Ok(vec![Predicate::Port(port)])
+}
+
+fn sni(text: &str, _: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err("a name in lower case, which is how Envoy sees it".to_owned());
+    }
+    Ok(vec![Predicate::Sni(StringMatch::parse(text))])
+}
+
+fn source_ip(text: &str, context: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    if !context.mesh.use_remote_address {
+        return Err(
+            "nothing, unless `mesh.useRemoteAddress` is true: only then does Envoy tell who \
+                    is connected"
+                .to_owned(),
+        );
+    }
+    Ok(vec![Predicate::SourceIp(block(text)?)])
+}
+
+fn remote_ip(text: &str, _: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    Ok(vec![Predicate::RemoteIp(block(text)?)])
+}
+
+fn destination_ip(text: &str, _: &Context<'_>) -> Result<Vec<Predicate>, String> {
+    Ok(vec![Predicate::DestinationIp(block(text)?)])
+}
+
+fn block(text: &str) -> Result<IpNet, String> {
+    let block = text
+        .parse()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    block.map_err(|_| "an IP address or a CIDR block such as `192.0.2.0/24`".to_owned())
+}

@@ -1,0 +1,47 @@
+//! `mesh`: what the gateway's mesh is like, as far as a decision hangs on it (Istio's MeshConfig).
+
+use super::reader::At;
+
+/// `mesh`
+#[derive(Debug)]
+pub struct Mesh {
+    /// Every name of the own trust domain, the first one its own.
+    pub trust_domains: Vec<String>,
+    /// Whether Envoy appends the address of its peer to `x-forwarded-for` (always in Istio).
+    pub use_remote_address: bool,
+}
+
+const DEFAULT_TRUST_DOMAIN: &str = "cluster.local";
+
+pub(super) fn read(at: Option<At<'_>>) -> Mesh {
+    at.and_then(mesh).unwrap_or_default()
+}
+
+fn mesh(at: At<'_>) -> Option<Mesh> {
+    let mut fields = at.object()?;
+    let text = |at: At<'_>| at.text().map(str::to_owned);
+    let domain = fields.optional("trustDomain").and_then(text);
+    let aliases = fields
+        .optional("trustDomainAliases")
+        .map(|at| at.list(text));
+    let use_remote_address = fields
+        .optional("useRemoteAddress")
+        .and_then(|at| at.boolean());
+    fields.finish();
+    let domain = domain.unwrap_or_else(|| DEFAULT_TRUST_DOMAIN.to_owned());
+    Some(Mesh {
+        trust_domains: [vec![domain], aliases.unwrap_or_default()].concat(),
+        use_remote_address: use_remote_address.unwrap_or(false),
+    })
+}
+
+// === impl Mesh ===
+
+impl Default for Mesh {
+    fn default() -> Self {
+        Self {
+            trust_domains: vec![DEFAULT_TRUST_DOMAIN.to_owned()],
+            use_remote_address: false,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! AUDIT, DENY and ALLOW, as Istio evaluates them over one reading of a request.
+//!
+//! What cannot be told makes a rule that refuses match, and one that allows not.
+
+use super::{Look, Stop};
+use crate::identity::Identity;
+use crate::policy::{Entry, Facts, Rule, RuleSet, Site, Truth};
+use crate::request::Reading;
+use crate::verdict::{Note, Reason, Refusal};
+use std::rc::Rc;
+
+// === impl Look ===
+
+impl Look<'_> {
+    /// The rule that allows the request, if one is needed.
+    pub(super) fn authorize(
+        &mut self,
+        sites: &[&Site],
+        reading: &Reading<'_>,
+        identity: Option<&Identity>,
+    ) -> Result<Option<Rc<str>>, Stop> {
+        let facts = Facts {
+            authority: self.request.authority,
+            method: &reading.method,
+            path: &reading.path,
+            headers: self.request.headers,
+            identity,
+            connection: self.request.connection,
+        };
+        let audited = sites.iter().filter_map(|site| {
+            first_match(&site.enforced.audit, &facts, |truth| truth != Truth::False)
+        });
+        let mut notes: Vec<_> = audited.map(Note::Audited).collect();
+        if let Err(refusal) = self.evaluate(sites, |site| &site.dry_run, &facts) {
+            notes.push(Note::WouldRefuse(refusal));
+        }
+        for note in notes {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+        self.evaluate(sites, |site| &site.enforced, &facts)
+            .map_err(Stop::Refuse)
+    }
+
+    /// No rule may refuse, and where an ALLOW policy is attached, one must allow.
+    fn evaluate(
+        &self,
+        sites: &[&Site],
+        rules: fn(&Site) -> &RuleSet,
+        facts: &Facts<'_>,
+    ) -> Result<Option<Rc<str>>, Refusal> {
+        if sites.iter().any(|site| !rules(site).deny.is_empty()) {
+            for authority in self.request.authorities() {
+                let facts = Facts {
+                    authority: &authority,
+                    ..*facts
+                };
+                let denying = sites.iter().filter_map(|site| {
+                    first_match(&rules(site).deny, &facts, |truth| truth != Truth::False)
+                });
+                // Envoy reports the first in the order of the names.
+                if let Some(rule) = denying.min() {
+                    return Err(Refusal {
+                        reason: Reason::PolicyDenied,
+                        rule: Some(rule),
+                    });
+                }
+            }
+        }
+        if !sites
+            .iter()
+            .any(|site| rules(site).demands_allow(facts.path))
+        {
+            return Ok(None);
+        }
+        let mut allowing = sites.iter().filter_map(|site| {
+            first_match(&rules(site).allow, facts, |truth| truth == Truth::True)
+        });
+        allowing
+            .next()
+            .map(Some)
+            .ok_or(Reason::PolicyNotAllowed.into())
+    }
+}
+
+/// The first rule that is attached to the path and matches, as `matches` takes its truth.
+fn first_match(
+    rules: &[Entry<Rule>],
+    facts: &Facts<'_>,
+    matches: fn(Truth) -> bool,
+) -> Option<Rc<str>> {
+    let mut covering = rules.iter().filter(|entry| entry.covers(facts.path));
+    let matching = covering.find(|entry| matches(entry.item.condition.truth(facts)))?;
+    Some(Rc::clone(&matching.item.id))
+}

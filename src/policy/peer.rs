@@ -1,0 +1,189 @@
+//! `principals` and their kin: who is at the other end of the TLS connection.
+//!
+//! Istio writes each of these as an expression over a SPIFFE identity, and Envoy compares it with
+//! every URI name in the certificate, then every DNS name, then the subject. Without a certificate
+//! none of them matches.
+
+use super::Truth;
+use super::glob::{Gap, Glob};
+use crate::request::Peer;
+
+/// A value of `principals`, `namespaces`, `serviceAccounts` or `trustDomains`.
+#[derive(Clone, Debug)]
+pub struct PeerPrincipal(Vec<Glob>);
+
+// === impl PeerPrincipal ===
+
+impl PeerPrincipal {
+    /// A value of `principals`, without `spiffe://`: `*` is any name, `*x` a suffix, `x*` a prefix.
+    ///
+    /// # Errors
+    /// What is allowed instead.
+    pub fn principal(text: &str) -> Result<Self, String> {
+        if text.contains("spiffe://") {
+            return Err("an identity without `spiffe://`".into());
+        }
+        let spiffe = || Glob::new().literal("spiffe://");
+        let glob = match (text.strip_prefix('*'), text.strip_suffix('*')) {
+            _ if text == "*" => Glob::new().gap(Gap::Some),
+            (Some(suffix), _) => spiffe().gap(Gap::Any).literal(suffix),
+            (None, Some(prefix)) => spiffe().literal(prefix).gap(Gap::Any),
+            (None, None) => spiffe().literal(text),
+        };
+        Ok(Self(vec![glob]))
+    }
+
+    /// A value of `namespaces`, in which each `*` is a gap.
+    #[must_use]
+    pub fn namespace(text: &str) -> Self {
+        let glob = Glob::new()
+            .gap(Gap::Any)
+            .literal("/ns/")
+            .stars(text, Gap::Any);
+        Self(vec![glob.literal("/").gap(Gap::Any)])
+    }
+
+    /// A value of `serviceAccounts`: `NAMESPACE/NAME`, or `NAME` in the policy's own namespace.
+    ///
+    /// # Errors
+    /// What is allowed instead.
+    pub fn service_account(text: &str, own_namespace: &str) -> Result<Self, String> {
+        let (namespace, name) = text.split_once('/').unwrap_or((own_namespace, text));
+        if namespace.is_empty() || name.is_empty() || name.contains('/') || text.contains('*') {
+            return Err("`NAMESPACE/NAME` or `NAME`, without `*`".into());
+        }
+        let start = || {
+            let start = Glob::new().literal("spiffe://").gap(Gap::Some);
+            start.literal("/ns/").literal(namespace).literal("/")
+        };
+        let direct = || start().literal("sa/").literal(name);
+        let nested = || start().gap(Gap::Some).literal("/sa/").literal(name);
+        let below = |glob: Glob| glob.literal("/").gap(Gap::Some);
+        Ok(Self(vec![
+            direct(),
+            nested(),
+            below(direct()),
+            below(nested()),
+        ]))
+    }
+
+    /// A value of `trustDomains`, in which a `*` does not span a slash.
+    ///
+    /// # Errors
+    /// What is allowed instead.
+    pub fn trust_domain(text: &str) -> Result<Self, String> {
+        if text.contains('/') {
+            return Err("a trust domain, without `/`".into());
+        }
+        let spiffe = Glob::new().literal("spiffe://");
+        let glob = match text {
+            "*" => spiffe,
+            _ => spiffe.stars(text, Gap::UpToSlash).literal("/"),
+        };
+        Ok(Self(vec![glob.gap(Gap::Any)]))
+    }
+
+    pub(super) fn truth(&self, peer: Option<&Peer>) -> Truth {
+        let Some(peer) = peer else {
+            return Truth::False;
+        };
+        let mut names = peer.names.iter();
+        match names.any(|name| self.0.iter().any(|glob| glob.matches(name))) {
+            true => Truth::True,
+            // What is not seen may match.
+            false if !peer.all_names_known => Truth::Unknown,
+            false => Truth::False,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(name: &str, all_names_known: bool) -> Peer {
+        Peer {
+            names: vec![name.as_bytes().to_vec()],
+            all_names_known,
+        }
+    }
+
+    #[test]
+    fn follow_istio() {
+        let principal = |text| PeerPrincipal::principal(text).unwrap();
+        let account = |text| PeerPrincipal::service_account(text, "own").unwrap();
+        let domain = |text| PeerPrincipal::trust_domain(text).unwrap();
+        let foo = "spiffe://cluster.local/ns/foo/sa/bar";
+        for (what, value, name, matches) in [
+            ("any", principal("*"), "CN=x", true),
+            ("exact", principal("cluster.local/ns/foo/sa/bar"), foo, true),
+            ("exact", principal("cluster.local/ns/foo/sa/ba"), foo, false),
+            (
+                "a DNS name",
+                principal("cluster.local/ns/foo/sa/bar"),
+                "cluster.local/ns/foo/sa/bar",
+                false,
+            ),
+            ("prefix", principal("cluster.local/ns/foo/*"), foo, true),
+            ("prefix", principal("cluster.local/ns/fo/*"), foo, false),
+            ("suffix", principal("*/sa/bar"), foo, true),
+            (
+                "suffix of no SPIFFE name",
+                principal("*/sa/bar"),
+                "x/sa/bar",
+                false,
+            ),
+            ("namespace", PeerPrincipal::namespace("foo"), foo, true),
+            ("namespace", PeerPrincipal::namespace("fo"), foo, false),
+            ("namespace", PeerPrincipal::namespace("f*"), foo, true),
+            ("namespace", PeerPrincipal::namespace("f.o"), foo, false),
+            (
+                "any namespace",
+                PeerPrincipal::namespace("*"),
+                "spiffe://td/sa/x",
+                false,
+            ),
+            ("account", account("foo/bar"), foo, true),
+            (
+                "account",
+                account("foo/bar"),
+                "spiffe://td/ns/foo/x/sa/bar/y",
+                true,
+            ),
+            (
+                "account",
+                account("foo/bar"),
+                "spiffe://td/ns/foo/sa/barx",
+                false,
+            ),
+            ("account", account("bar"), foo, false),
+            ("account", account("bar"), "spiffe://td/ns/own/sa/bar", true),
+            ("domain", domain("cluster.local"), foo, true),
+            ("domain", domain("cluster"), foo, false),
+            ("domain", domain("clus*"), foo, true),
+            ("domain", domain("*local"), foo, true),
+            ("domain", domain("*sa"), foo, false),
+            ("any domain", domain("*"), foo, true),
+        ] {
+            assert_eq!(
+                value.truth(Some(&peer(name, true))),
+                matches.into(),
+                "{what}: {value:?} and `{name}`"
+            );
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_seen_may_match() {
+        let value = PeerPrincipal::principal("td/x").unwrap();
+        assert_eq!(
+            value.truth(Some(&peer("spiffe://td/y", false))),
+            Truth::Unknown
+        );
+        assert_eq!(
+            value.truth(Some(&peer("spiffe://td/x", false))),
+            Truth::True
+        );
+        assert_eq!(value.truth(None), Truth::False);
+    }
+}

@@ -1,0 +1,98 @@
+//! The facts that conditions are about, each compared with one value of a policy.
+
+use super::{PathPattern, PeerPrincipal, RequestPrincipal, StringMatch, Truth};
+use crate::identity::Identity;
+use crate::request::{Connection, Headers};
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// One fact about a request.
+#[derive(Clone, Debug)]
+pub enum Predicate {
+    /// `hosts`: the authority, as sent or as read.
+    Authority(StringMatch),
+    /// `methods`
+    Method(StringMatch),
+    /// `paths`: without query.
+    Path(PathPattern),
+    /// `ports`, `destination.port`: of the gateway, where the connection ended.
+    Port(u16),
+    /// `destination.ip`
+    DestinationIp(IpNet),
+    /// `request.headers[name]`: one of its lines; without a value, that there is one.
+    Header(Box<str>, Option<StringMatch>),
+    /// `requestPrincipals`, `request.auth.principal`
+    RequestPrincipal(RequestPrincipal),
+    /// `request.auth.claims[…]`: a string, or one string in a list. Other types never match.
+    Claim(Vec<String>, StringMatch),
+    /// `principals`, `namespaces`, `serviceAccounts`, `trustDomains`
+    Principal(PeerPrincipal),
+    /// `ipBlocks`, `source.ip`: who is connected.
+    SourceIp(IpNet),
+    /// `remoteIpBlocks`, `remote.ip`: the client, as trusted proxies tell.
+    RemoteIp(IpNet),
+    /// `connection.sni`
+    Sni(StringMatch),
+}
+
+/// What predicates see of a request: one reading of it, and who sent it.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// The authority, as sent or as read.
+    pub authority: &'a [u8],
+    /// The method.
+    pub method: &'a [u8],
+    /// The path without query.
+    pub path: &'a [u8],
+    /// The headers as sent.
+    pub headers: &'a Headers,
+    /// From a verified token, if there was one.
+    pub identity: Option<&'a Identity>,
+    /// What the host knows of the connection.
+    pub connection: &'a Connection,
+}
+
+// === impl Predicate ===
+
+impl Predicate {
+    pub(super) fn truth(&self, facts: &Facts<'_>) -> Truth {
+        let connection = facts.connection;
+        match self {
+            Self::Authority(value) => value.matches(facts.authority).into(),
+            Self::Method(value) => value.matches(facts.method).into(),
+            Self::Path(value) => value.matches(facts.path).into(),
+            Self::Port(port) => match connection.destination {
+                Some(destination) => (destination.port() == *port).into(),
+                None => Truth::Unknown,
+            },
+            Self::DestinationIp(block) => {
+                within(block, connection.destination.map(|address| address.ip()))
+            }
+            Self::Header(name, value) => {
+                let mut lines = facts.headers.all(name);
+                let matches = |line| value.as_ref().is_none_or(|value| value.matches(line));
+                lines.any(matches).into()
+            }
+            Self::RequestPrincipal(value) => facts
+                .identity
+                .is_some_and(|identity| value.matches(identity))
+                .into(),
+            Self::Claim(path, value) => facts
+                .identity
+                .is_some_and(|identity| {
+                    identity
+                        .claim_texts(path)
+                        .any(|text| value.matches(text.as_bytes()))
+                })
+                .into(),
+            Self::Principal(value) => value.truth(connection.peer.as_ref()),
+            Self::SourceIp(block) => within(block, facts.headers.last_forwarded_for()),
+            Self::RemoteIp(block) => within(block, connection.remote),
+            Self::Sni(value) => value.matches(&connection.sni).into(),
+        }
+    }
+}
+
+fn within(block: &IpNet, address: Option<IpAddr>) -> Truth {
+    address.map_or(Truth::Unknown, |address| block.contains(&address).into())
+}

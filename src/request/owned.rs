@@ -1,0 +1,87 @@
+//! Headers that are ours to write: whatever a client sends under such a name is taken out first.
+//!
+//! Many servers behind a gateway fold `-` and `_`, so names that differ only in that are the same.
+
+/// A set of header names, compared in lower case with `_` the same as `-`.
+#[derive(Debug)]
+pub struct OwnedHeaders {
+    names: Vec<Box<[u8]>>,
+    /// A bit for each length that one of the names has; most headers are told apart by it.
+    lengths: u64,
+}
+
+/// Headers by which a client could make an upstream read another path than we judge.
+const PATH_HEADERS: [&str; 3] = ["x-original-url", "x-rewrite-url", "x-envoy-original-path"];
+
+// === impl OwnedHeaders ===
+
+impl OwnedHeaders {
+    /// Those that are always owned.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut owned = Self {
+            names: Vec::new(),
+            lengths: 0,
+        };
+        PATH_HEADERS.iter().for_each(|name| owned.insert(name));
+        owned
+    }
+
+    /// Adds a name.
+    pub fn insert(&mut self, name: &str) {
+        let folded: Box<[u8]> = fold(name.as_bytes()).collect();
+        self.lengths |= length_bit(name.len());
+        if let Err(at) = self.names.binary_search(&folded) {
+            self.names.insert(at, folded);
+        }
+    }
+
+    /// Whether a header of that name is ours.
+    #[must_use]
+    pub fn contains(&self, name: &[u8]) -> bool {
+        self.lengths & length_bit(name.len()) != 0
+            && self
+                .names
+                .binary_search_by(|known| known.iter().copied().cmp(fold(name)))
+                .is_ok()
+    }
+}
+
+impl Default for OwnedHeaders {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn fold(name: &[u8]) -> impl Iterator<Item = u8> {
+    name.iter().map(|byte| match byte {
+        b'_' => b'-',
+        other => other.to_ascii_lowercase(),
+    })
+}
+
+fn length_bit(length: usize) -> u64 {
+    1_u64.wrapping_shl(u32::try_from(length.min(63)).unwrap_or(63))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_folded() {
+        let mut owned = OwnedHeaders::new();
+        owned.insert("X-User");
+        for (name, contained) in [
+            ("x-user", true),
+            ("X_USER", true),
+            ("x-users", false),
+            ("x-usar", false),
+            ("x-original-url", true),
+            ("x_original-URL", true),
+            ("authorization", false),
+        ] {
+            assert_eq!(owned.contains(name.as_bytes()), contained, "`{name}`");
+        }
+    }
+}

@@ -13,7 +13,7 @@ mod reader;
 pub use authorization_policies::{Action, AuthorizationPolicy, Rule};
 pub use demands::Demand;
 pub use jwt_rules::{ClaimToHeader, FromHeader, JwtRule, KeySource, RemoteKeys};
-pub use mesh::Mesh;
+pub use mesh::{HttpsRedirect, Mesh};
 pub use reader::Fault;
 
 use crate::json;
@@ -40,6 +40,8 @@ pub struct Config {
     pub jwt_rules: Vec<JwtRule>,
     /// Istio's `AuthorizationPolicy` resources.
     pub authorization_policies: Vec<AuthorizationPolicy>,
+    /// What the mesh is like.
+    pub mesh: Mesh,
 }
 
 /// `defaultAction`: what becomes of an authority that nothing names.
@@ -146,6 +148,7 @@ impl Config {
             path_matching: path_matching.unwrap_or_default(),
             jwt_rules,
             authorization_policies,
+            mesh,
         })
     }
 }
@@ -160,12 +163,8 @@ impl AppliesTo {
         };
         at.non_empty_list(|entry| {
             let mut fields = entry.object()?;
-            let hosts = fields
-                .optional("hosts")
-                .map(|at| at.non_empty_list(|host| host.parsed(AuthorityPattern::parse)));
-            let paths = fields
-                .optional("paths")
-                .map(|at| at.non_empty_list(|path| path.parsed(PathPattern::parse)));
+            let hosts = fields.optional("hosts").map(hosts);
+            let paths = fields.optional("paths").map(paths);
             fields.finish();
             if hosts.is_none() && paths.is_none() {
                 entry.fault("empty; give `hosts`, `paths` or both");
@@ -176,6 +175,16 @@ impl AppliesTo {
             })
         })
     }
+}
+
+/// A list of authorities, without port.
+fn hosts(at: At<'_>) -> Vec<AuthorityPattern> {
+    at.non_empty_list(|host| host.parsed(AuthorityPattern::parse))
+}
+
+/// A list of paths, in Istio's grammar.
+fn paths(at: At<'_>) -> Vec<PathPattern> {
+    at.non_empty_list(|path| path.parsed(PathPattern::parse))
 }
 
 #[cfg(test)]

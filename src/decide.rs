@@ -82,6 +82,7 @@ impl Look<'_> {
     fn judge(&mut self) -> Result<Allow, Stop> {
         let policy = self.policy;
         let sites: Vec<&Site> = policy.sites(&self.request.authority_name).collect();
+        self.demand_https(&sites)?;
         let mut allow = Allow {
             changes: self.stripped(),
             rule: None,
@@ -102,6 +103,24 @@ impl Look<'_> {
             return Err(Reason::AuthorityUnknown.into());
         }
         Ok(allow)
+    }
+
+    /// Redirects plain HTTP where the configuration says so. The router would do that too late, and
+    /// a token must not be judged that came in clear.
+    fn demand_https(&self, sites: &[&Site]) -> Result<(), Stop> {
+        let exempt = sites.iter().find_map(|site| site.https_only.as_ref());
+        let (Some(exempt), b"http") = (exempt, self.request.scheme) else {
+            return Ok(());
+        };
+        let mut readings = self
+            .request
+            .readings(self.policy.path_matching)?
+            .into_iter();
+        let exempts = |path: &[u8]| exempt.iter().any(|pattern| pattern.matches(path));
+        match readings.all(|reading| exempts(&reading.path)) {
+            true => Ok(()),
+            false => Err(Reason::HttpsRequired.into()),
+        }
     }
 
     /// Takes out what no upstream may see as the client wrote it.

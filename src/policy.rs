@@ -108,6 +108,12 @@ impl Policy {
         for (order, rule) in jwt_rules.into_iter().enumerate() {
             policy.add_jwt_rule(order, rule);
         }
+        for redirect in &config.mesh.https_redirect {
+            for host in &redirect.hosts {
+                let site = policy.sites.at(Some(host));
+                site.https_only = Some(redirect.except_paths.clone());
+            }
+        }
         for source in config.authorization_policies {
             policy.add_authorization_policy(&source);
         }

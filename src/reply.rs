@@ -30,7 +30,11 @@ impl Reply {
     #[must_use]
     pub fn to(refusal: &Refusal, request: Option<&Request<'_>>) -> Self {
         let reason = refusal.reason;
-        let challenge = match (reason.class(), request) {
+        let header = match (reason.class(), request) {
+            (_, Some(request)) if reason == Reason::HttpsRequired => {
+                let location = [b"https://", request.authority_name.as_bytes(), request.path];
+                Some(("location", escaped(&location)))
+            }
             (Class::Token, Some(request)) => {
                 let mut challenge = format!("Bearer realm=\"{}\"", realm(request));
                 if reason != Reason::TokenMissing {
@@ -42,7 +46,7 @@ impl Reply {
         };
         Self {
             status: reason.status(),
-            headers: challenge.into_iter().collect(),
+            headers: header.into_iter().collect(),
             body: reason.text(),
             details: details(refusal),
         }
@@ -67,22 +71,25 @@ fn details(refusal: &Refusal) -> String {
     }
 }
 
-/// `scheme://authority/path` as a quoted-string holds it (RFC 9110, 5.6.4).
+/// `scheme://authority/path`, as Envoy's jwt_authn filter names the realm.
 fn realm(request: &Request<'_>) -> String {
     let path = request.path.get(..MAX_REALM_PATH).unwrap_or(request.path);
-    let mut realm = String::new();
-    for part in [request.scheme, b"://", request.authority, path] {
-        for byte in part {
-            match byte {
-                b'"' | b'\\' | ..=0x20 | 0x7f.. => {
-                    // Writing to a String does not fail.
-                    let _ = write!(realm, "%{byte:02X}");
-                }
-                plain => realm.push(char::from(*plain)),
+    escaped(&[request.scheme, b"://", request.authority, path])
+}
+
+/// Bytes of a client as a header may hold them, also in a quoted-string (RFC 9110, 5.6.4).
+fn escaped(parts: &[&[u8]]) -> String {
+    let mut text = String::new();
+    for byte in parts.iter().copied().flatten() {
+        match byte {
+            b'"' | b'\\' | ..=0x20 | 0x7f.. => {
+                // Writing to a String does not fail.
+                let _ = write!(text, "%{byte:02X}");
             }
+            plain => text.push(char::from(*plain)),
         }
     }
-    realm
+    text
 }
 
 #[cfg(test)]

@@ -71,6 +71,8 @@ pub enum Reason {
     PathMissing,
     /// The path does not begin with `/`, or can be decoded further.
     PathUnreadable,
+    /// It came over plain HTTP, and the authority is for HTTPS.
+    HttpsRequired,
     /// A rule demands a token, and there is none.
     TokenMissing,
     /// Tokens at different places are not the same.
@@ -150,11 +152,12 @@ impl From<Reason> for Refusal {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::MethodUnreadable,
         Self::AuthorityUnreadable,
         Self::PathMissing,
         Self::PathUnreadable,
+        Self::HttpsRequired,
         Self::TokenMissing,
         Self::TokensDiffer,
         Self::TokenTooLong,
@@ -206,7 +209,8 @@ impl Reason {
     pub fn class(self) -> Class {
         use Reason::*;
         match self {
-            MethodUnreadable | AuthorityUnreadable | PathMissing | PathUnreadable => Class::Request,
+            MethodUnreadable | AuthorityUnreadable | PathMissing | PathUnreadable
+            | HttpsRequired => Class::Request,
             PolicyDenied | PolicyNotAllowed => Class::Policy,
             AuthorityUnknown | Overloaded | Internal => Class::Gateway,
             _ => Class::Token,
@@ -220,6 +224,7 @@ impl Reason {
             AuthorityUnreadable => ("authority_unreadable", 400, "Bad Request"),
             PathMissing => ("path_missing", 400, "Bad Request"),
             PathUnreadable => ("path_unreadable", 400, "Bad Request"),
+            HttpsRequired => ("https_required", 301, ""),
             TokenMissing => ("token_missing", 401, "Jwt is missing"),
             TokensDiffer => ("tokens_differ", 401, "Found multiple Jwt tokens"),
             TokenTooLong => ("token_too_long", 401, "Jwt is too long"),
@@ -309,7 +314,7 @@ mod tests {
             let name =
                 |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
             assert!(reason.code().bytes().all(name), "{reason}");
-            assert!((400..600).contains(&reason.status()), "{reason}");
+            assert!((300..600).contains(&reason.status()), "{reason}");
         }
     }
 }

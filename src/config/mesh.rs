@@ -1,6 +1,8 @@
 //! `mesh`: what the gateway's mesh is like, as far as a decision hangs on it (Istio's MeshConfig).
 
 use super::reader::At;
+use super::{hosts, paths};
+use crate::policy::{AuthorityPattern, PathPattern};
 
 /// `mesh`
 #[derive(Debug)]
@@ -9,6 +11,17 @@ pub struct Mesh {
     pub trust_domains: Vec<String>,
     /// Whether Envoy appends the address of its peer to `x-forwarded-for` (always in Istio).
     pub use_remote_address: bool,
+    /// Where plain HTTP is redirected.
+    pub https_redirect: Vec<HttpsRedirect>,
+}
+
+/// `httpsRedirect[]`: a request over plain HTTP is sent to HTTPS.
+#[derive(Debug)]
+pub struct HttpsRedirect {
+    /// For these authorities.
+    pub hosts: Vec<AuthorityPattern>,
+    /// But not for these paths (RFC 8555, 8.3: a certificate authority asks over plain HTTP).
+    pub except_paths: Vec<PathPattern>,
 }
 
 const DEFAULT_TRUST_DOMAIN: &str = "cluster.local";
@@ -27,11 +40,26 @@ fn mesh(at: At<'_>) -> Option<Mesh> {
     let use_remote_address = fields
         .optional("useRemoteAddress")
         .and_then(|at| at.boolean());
+    let redirects = fields
+        .optional("httpsRedirect")
+        .map(|at| at.list(https_redirect));
     fields.finish();
     let domain = domain.unwrap_or_else(|| DEFAULT_TRUST_DOMAIN.to_owned());
     Some(Mesh {
         trust_domains: [vec![domain], aliases.unwrap_or_default()].concat(),
         use_remote_address: use_remote_address.unwrap_or(false),
+        https_redirect: redirects.unwrap_or_default(),
+    })
+}
+
+fn https_redirect(at: At<'_>) -> Option<HttpsRedirect> {
+    let mut fields = at.object()?;
+    let hosts = fields.required("hosts").map(hosts);
+    let except_paths = fields.optional("exceptPaths").map(paths);
+    fields.finish();
+    Some(HttpsRedirect {
+        hosts: hosts?,
+        except_paths: except_paths.unwrap_or_default(),
     })
 }
 
@@ -42,6 +70,7 @@ impl Default for Mesh {
         Self {
             trust_domains: vec![DEFAULT_TRUST_DOMAIN.to_owned()],
             use_remote_address: false,
+            https_redirect: Vec::new(),
         }
     }
 }

@@ -18,6 +18,8 @@ pub struct Site {
     pub enforced: RuleSet,
     /// Rules of policies that only tell what they would have decided.
     pub dry_run: RuleSet,
+    /// Whether plain HTTP is redirected, but for these paths.
+    pub https_only: Option<Vec<PathPattern>>,
     /// Whether the configuration names this authority.
     pub named: bool,
     wider: Option<usize>,

@@ -11,6 +11,7 @@ mod path;
 mod peer;
 mod predicate;
 mod principal;
+mod rules;
 mod site;
 mod string_match;
 
@@ -20,6 +21,7 @@ pub use path::PathPattern;
 pub use peer::PeerPrincipal;
 pub use predicate::{Facts, Predicate};
 pub use principal::RequestPrincipal;
+pub use rules::Rules;
 pub use site::{Entry, RuleSet, Site};
 pub use string_match::StringMatch;
 
@@ -86,6 +88,8 @@ pub struct Rule {
     pub id: Rc<str>,
     /// When it matches.
     pub condition: Condition,
+    /// The only paths that it could match; empty means every path.
+    pub paths: Vec<PathPattern>,
 }
 
 // === impl Policy ===
@@ -174,6 +178,7 @@ impl Policy {
             let compiled = Rc::new(Rule {
                 id: format!("ns[{namespace}]-policy[{name}]-rule[{index}]").into(),
                 condition: Condition::from_rule(rule),
+                paths: paths_of(rule),
             });
             compiled
                 .condition
@@ -229,6 +234,23 @@ fn attachments(
         hosts.map(|host| (host, entry.paths.clone()))
     });
     everywhere.into_iter().chain(listed)
+}
+
+/// The paths that a rule could match by its `operation.paths`; empty is every path.
+fn paths_of(rule: &config::Rule) -> Vec<PathPattern> {
+    let mut paths = Vec::new();
+    for operation in &rule.to {
+        let before = paths.len();
+        let values = operation.iter().flat_map(|demand| &demand.any_of);
+        paths.extend(values.filter_map(|predicate| match predicate {
+            Predicate::Path(pattern) => Some(pattern.clone()),
+            _ => None,
+        }));
+        if paths.len() == before {
+            return Vec::new();
+        }
+    }
+    paths
 }
 
 /// The authorities that a rule could match by its `operation.hosts`; `None` is every authority.

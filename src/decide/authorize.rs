@@ -4,7 +4,7 @@
 
 use super::{Look, Stop};
 use crate::identity::Identity;
-use crate::policy::{Entry, Facts, Rule, RuleSet, Site, Truth};
+use crate::policy::{Facts, RuleSet, Rules, Site, Truth};
 use crate::request::Reading;
 use crate::verdict::{Note, Reason, Refusal};
 use std::rc::Rc;
@@ -85,12 +85,7 @@ impl Look<'_> {
 }
 
 /// The first rule that is attached to the path and matches, as `matches` takes its truth.
-fn first_match(
-    rules: &[Entry<Rule>],
-    facts: &Facts<'_>,
-    matches: fn(Truth) -> bool,
-) -> Option<Rc<str>> {
-    let mut covering = rules.iter().filter(|entry| entry.covers(facts.path));
-    let matching = covering.find(|entry| matches(entry.item.condition.truth(facts)))?;
-    Some(Rc::clone(&matching.item.id))
+fn first_match(rules: &Rules, facts: &Facts<'_>, matches: fn(Truth) -> bool) -> Option<Rc<str>> {
+    let matching = rules.first_match(facts.path, |rule| matches(rule.condition.truth(facts)))?;
+    Some(Rc::clone(&matching.id))
 }

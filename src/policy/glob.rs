@@ -57,6 +57,14 @@ impl Glob {
         self
     }
 
+    /// What every matching value begins with.
+    pub(super) fn head(&self) -> &[u8] {
+        match self.0.first() {
+            Some(Part::Literal(text)) => text,
+            _ => b"",
+        }
+    }
+
     /// Whether the whole value matches.
     pub(super) fn matches(&self, value: &[u8]) -> bool {
         // Most values differ before the first gap; the others cost a list of places.

@@ -68,6 +68,17 @@ impl PathPattern {
         Ok(Self(Kind::Template(glob)))
     }
 
+    /// What every matching path begins with, and whether that is the whole of it.
+    pub(super) fn head(&self) -> (&[u8], bool) {
+        match &self.0 {
+            Kind::Plain(value) => match (value.as_exact(), value.as_prefix()) {
+                (Some(whole), _) => (whole.as_bytes(), true),
+                (_, prefix) => (prefix.unwrap_or_default().as_bytes(), false),
+            },
+            Kind::Template(glob) => (glob.head(), false),
+        }
+    }
+
     /// Whether a reading of a path matches.
     #[must_use]
     pub fn matches(&self, path: &[u8]) -> bool {

@@ -4,7 +4,7 @@
 //! stands once, at the widest site it is attached to, and a request walks from the narrowest site
 //! outwards; so the cost of a request does not grow with the number of other authorities.
 
-use super::{AuthorityPattern, JwtRule, PathPattern, Rule};
+use super::{AuthorityPattern, JwtRule, PathPattern, Rules};
 use crate::config::Action;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -29,11 +29,11 @@ pub struct Site {
 #[derive(Default, Debug)]
 pub struct RuleSet {
     /// Rules that note.
-    pub audit: Vec<Entry<Rule>>,
+    pub audit: Rules,
     /// Rules that refuse.
-    pub deny: Vec<Entry<Rule>>,
+    pub deny: Rules,
     /// Rules that allow.
-    pub allow: Vec<Entry<Rule>>,
+    pub allow: Rules,
     allow_everywhere: bool,
     allow_within: Vec<PathPattern>,
 }
@@ -70,12 +70,11 @@ impl Site {
         }
     }
 
-    /// Envoy reports the first match in the order of the names of the rules.
-    fn sort(&mut self) {
+    fn finish(&mut self) {
         for rules in [&mut self.enforced, &mut self.dry_run] {
-            for entries in [&mut rules.audit, &mut rules.deny, &mut rules.allow] {
-                entries.sort_by(|a, b| a.item.id.cmp(&b.item.id));
-            }
+            rules.audit.finish();
+            rules.deny.finish();
+            rules.allow.finish();
         }
     }
 }
@@ -93,7 +92,7 @@ impl RuleSet {
                 .any(|pattern| pattern.matches(path))
     }
 
-    pub(super) fn of(&mut self, action: Action) -> &mut Vec<Entry<Rule>> {
+    pub(super) fn of(&mut self, action: Action) -> &mut Rules {
         match action {
             Action::Allow => &mut self.allow,
             Action::Deny => &mut self.deny,
@@ -147,12 +146,12 @@ impl Sites {
         site
     }
 
-    /// Links each site to the next wider one and sorts its rules; after that, nothing is added.
+    /// Links each site to the next wider one and indexes its rules; after that, nothing is added.
     pub(super) fn finish(&mut self) {
         self.sites
             .iter_mut()
             .chain([&mut self.everything])
-            .for_each(Site::sort);
+            .for_each(Site::finish);
         let exact = self
             .exact
             .iter()

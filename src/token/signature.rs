@@ -9,6 +9,7 @@ use jwt_simple::algorithms::{
 use p256::ecdsa::signature::Verifier as _;
 use superboring::hash::MessageDigest;
 use superboring::pkey::{PKey, Public};
+use superboring::rsa::Padding;
 use superboring::sign::Verifier as RsaVerifier;
 
 /// A signature algorithm (RFC 7518, 3.1).
@@ -131,6 +132,8 @@ impl Verifier for PureRust {
         match &key.material {
             Material::Rsa(key) => RsaVerifier::new(MessageDigest::sha256(), key)
                 .and_then(|mut verifier| {
+                    // Without it, verifying panics.
+                    verifier.set_rsa_padding(Padding::PKCS1)?;
                     verifier.update(message)?;
                     verifier.verify(signature)
                 })

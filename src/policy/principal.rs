@@ -43,7 +43,12 @@ impl RequestPrincipal {
                         "`ISSUER/SUBJECT`, split at the last `/`; did you mean `{meant}/*`?"
                     ));
                 }
-                (StringMatch::exact(issuer), StringMatch::parse(subject))
+                // Only a `*` at an end of the whole value is more than a letter.
+                let subject = match text.ends_with('*') {
+                    true => StringMatch::parse_prefix(subject),
+                    false => StringMatch::exact(subject),
+                };
+                (StringMatch::exact(issuer), subject)
             }
         };
         Ok(Self { issuer, subject })

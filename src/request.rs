@@ -135,10 +135,11 @@ impl<'a> Request<'a> {
     /// The method, and each that a header names instead.
     fn methods(&self) -> Result<Vec<Cow<'a, [u8]>>, Reason> {
         let mut methods = vec![Cow::Borrowed(self.method)];
-        for value in METHOD_OVERRIDES
-            .iter()
-            .flat_map(|name| self.headers.all(name))
-        {
+        for (name, value) in self.headers.iter() {
+            let is = |known: &str| known.len() == name.len() && fold_name(name).eq(known.bytes());
+            if name.first() != Some(&b'x') || !METHOD_OVERRIDES.iter().any(|known| is(known)) {
+                continue;
+            }
             let method = value.trim_ascii().to_ascii_uppercase();
             if method.is_empty() || methods.iter().any(|known| **known == *method) {
                 continue;

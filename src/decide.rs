@@ -12,7 +12,7 @@ use crate::keys::{Keys, SourceId};
 use crate::policy::{Entry, Facts, JwtRule, Policy, Rule, Site};
 use crate::request::{Reading, Request, fold_name};
 use crate::verdict::{Allow, Change, Reason, Refusal, Verdict};
-use authenticate::{Authenticated, authenticate};
+use authenticate::{Authenticated, authenticate, removal};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -83,17 +83,16 @@ impl<'a> Look<'a> {
             changes: self.stripped(),
             rule: None,
         };
-        let sites: Vec<&Site> = self.policy.sites(&self.request.authority_name).collect();
+        let mut removed = Vec::new();
+        let sites: Vec<&'a Site> = self.policy.sites(&self.request.authority_name).collect();
         for reading in self.request.readings(self.policy.path_matching)? {
             let authenticated = self.authenticated(&sites, &reading)?;
             let rule = self.authorized(&sites, &reading, authenticated.as_ref())?;
             allow.rule = allow.rule.or(rule);
-            for change in authenticated.map(|it| it.changes).unwrap_or_default() {
-                if !allow.changes.contains(&change) {
-                    allow.changes.push(change);
-                }
-            }
+            removed.extend(authenticated.map(|it| it.removed).unwrap_or_default());
         }
+        // Of all readings at once, since each changed path would undo the one before.
+        allow.changes.extend(removal(self.request.path, &removed));
         let named = sites.iter().any(|site| site.named);
         if !named && self.policy.default_action == DefaultAction::Deny {
             return Err(Reason::AuthorityUnknown.into());
@@ -116,13 +115,13 @@ impl<'a> Look<'a> {
     /// Verifies the token of the request, if it has one and a rule in scope looks for it.
     fn authenticated(
         &mut self,
-        sites: &[&Site],
+        sites: &[&'a Site],
         reading: &Reading<'_>,
-    ) -> Result<Option<Authenticated>, Stop> {
+    ) -> Result<Option<Authenticated<'a>>, Stop> {
         if self.request.is_preflight() {
             return Ok(None);
         }
-        let mut rules: Vec<&Entry<JwtRule>> = Vec::new();
+        let mut rules: Vec<&'a Entry<JwtRule>> = Vec::new();
         for site in sites {
             rules.extend(
                 site.jwt_rules
@@ -139,7 +138,7 @@ impl<'a> Look<'a> {
         &self,
         sites: &[&Site],
         reading: &Reading<'_>,
-        authenticated: Option<&Authenticated>,
+        authenticated: Option<&Authenticated<'_>>,
     ) -> Result<Option<Rc<str>>, Stop> {
         let as_sent = Facts {
             authority: self.request.authority,

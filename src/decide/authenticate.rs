@@ -13,11 +13,11 @@ use crate::verdict::{Change, Reason};
 use std::rc::Rc;
 
 /// A token was verified.
-pub(super) struct Authenticated {
+pub(super) struct Authenticated<'r> {
     /// What it says.
     pub claims: Rc<Claims>,
-    /// What takes it out of the request, if it is not to be forwarded.
-    pub changes: Vec<Change>,
+    /// Where it stood, if it is not to be forwarded.
+    pub removed: Vec<Place<'r>>,
 }
 
 /// Why a rule does not accept a token.
@@ -27,10 +27,10 @@ enum Unaccepted {
 }
 
 /// Verifies the one token that the rules find, by the first rule that accepts it.
-pub(super) fn authenticate(
-    look: &mut Look<'_>,
-    rules: &[&Entry<JwtRule>],
-) -> Result<Option<Authenticated>, Stop> {
+pub(super) fn authenticate<'a>(
+    look: &mut Look<'a>,
+    rules: &[&'a Entry<JwtRule>],
+) -> Result<Option<Authenticated<'a>>, Stop> {
     let mut token = None;
     let mut places = Vec::new();
     let mut candidates: Vec<&JwtRule> = Vec::new();
@@ -62,11 +62,11 @@ pub(super) fn authenticate(
     for rule in candidates {
         match accept(look, rule, &token, &claims, verified.as_ref(), &mut parsed) {
             Ok(()) => {
-                let changes = match rule.forward_original_token {
+                let removed = match rule.forward_original_token {
                     true => Vec::new(),
-                    false => removal(look.request.path, &places),
+                    false => places,
                 };
-                return Ok(Some(Authenticated { claims, changes }));
+                return Ok(Some(Authenticated { claims, removed }));
             }
             Err(Unaccepted::Refused(reason)) => reasons.push(reason),
             Err(Unaccepted::KeysPending(source)) => pending = pending.or(Some(source)),
@@ -121,7 +121,7 @@ fn accept<'t>(
 
 /// The reason that a caller is told when no rule accepts: the first rule's, unless all it says is
 /// that it does not know the issuer; then the last one that says more (as Envoy's verifier does).
-fn reported(reasons: &[Reason]) -> Reason {
+pub(super) fn reported(reasons: &[Reason]) -> Reason {
     let says_more = |reason: &&Reason| **reason != Reason::TokenIssuerUnknown;
     let first = reasons.first().filter(says_more);
     let last = || reasons.iter().rfind(says_more);
@@ -132,7 +132,7 @@ fn reported(reasons: &[Reason]) -> Reason {
 }
 
 /// What takes every copy of a token out of the request.
-fn removal(path: &[u8], places: &[Place<'_>]) -> Vec<Change> {
+pub(super) fn removal(path: &[u8], places: &[Place<'_>]) -> Vec<Change> {
     let (mut changes, mut parameters) = (Vec::new(), Vec::new());
     for place in places {
         match place {

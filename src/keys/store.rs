@@ -298,4 +298,4 @@ impl fmt::Display for Listed<'_> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

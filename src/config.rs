@@ -174,4 +174,4 @@ impl AppliesTo {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

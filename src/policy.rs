@@ -209,4 +209,4 @@ fn authorities_of(rule: &config::Rule) -> Vec<Option<AuthorityPattern>> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -255,6 +255,19 @@ mod tests {
         ] {
             assert_eq!(texts(path), None, "`{path}`");
         }
+        for path in [
+            &b"/\xc0\xafadmin"[..],
+            b"/\xc1\x81",
+            b"/\xe0\x80\xaf",
+            b"/\xf0\x80\x80\xaf",
+        ] {
+            assert_eq!(
+                readings(path),
+                Err(UnreadablePath),
+                "{}",
+                path.escape_ascii()
+            );
+        }
     }
 
     proptest! {

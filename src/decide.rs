@@ -189,4 +189,4 @@ impl From<Reason> for Stop {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -37,7 +37,7 @@ lint: setup $(MACHETE) ## check format, code, documentation and dependencies
 	@cargo clippy --all-targets -- -D warnings
 	@if [ -f .tools/wasm.env ]; then echo "skipped: clippy for wasm32-wasip1: it needs the target from rustup"; \
 	else cargo clippy --lib --target wasm32-wasip1 -- -D warnings; fi
-	@RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps
+	@RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --document-private-items
 	@$(MACHETE)/bin/cargo-machete
 	@tests/setup/deny.sh
 

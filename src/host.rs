@@ -11,13 +11,8 @@ mod signature;
 use proxy_wasm::traits::RootContext;
 use proxy_wasm::types::LogLevel;
 
-// The macro exports `_initialize`, without which the host does not start the module.
-#[expect(unsafe_code, reason = "the symbol that the proxy-wasm ABI names")]
-mod entry {
-    use super::{LogLevel, RootContext, root};
-
-    proxy_wasm::main! {{
-        proxy_wasm::set_log_level(LogLevel::Info);
-        proxy_wasm::set_root_context(|id| -> Box<dyn RootContext> { Box::new(root::Root::new(id)) });
-    }}
-}
+// Exports `_initialize`, without which the host does not start the module.
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|id| -> Box<dyn RootContext> { Box::new(root::Root::new(id)) });
+}}

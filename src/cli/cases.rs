@@ -1,7 +1,7 @@
 //! Case files: requests, and what becomes of each under a configuration.
 //!
-//! The same files serve operators (`portcullis test`) and the project's own tests. [`format`] is
-//! what one writes, [`mint`] makes the tokens, [`play`] asks the core.
+//! The same files serve operators (`portcullis test`) and the project's own tests. `format` is
+//! what one writes, `mint` makes the tokens, [`play()`] asks the core.
 
 mod format;
 mod mint;

@@ -30,7 +30,7 @@ pub struct PublicKey {
 }
 
 enum Material {
-    Rsa(PKey<Public>),
+    Rsa(Box<PKey<Public>>),
     P256(p256::ecdsa::VerifyingKey),
 }
 
@@ -81,11 +81,12 @@ impl PublicKey {
         match (member("kty"), member("crv"), member("alg")) {
             (Some("RSA"), None, None | Some("RS256")) => {
                 let key = RS256PublicKey::from_jwk(&text).map_err(unusable)?;
-                let rsa = key.public_key().as_ref().clone();
+                let rsa = PKey::from_rsa(key.public_key().as_ref().clone());
+                let rsa = rsa.map_err(|_| "not an RSA key")?;
                 Ok(Self {
                     algorithm: Algorithm::Rs256,
                     der: key.to_der().map_err(unusable)?,
-                    material: Material::Rsa(PKey::from_rsa(rsa).map_err(|_| "not an RSA key")?),
+                    material: Material::Rsa(Box::new(rsa)),
                 })
             }
             (Some("EC"), Some("P-256"), None | Some("ES256")) => {

@@ -19,8 +19,8 @@ use superboring::sign::Signer;
 pub(super) struct Keyring(BTreeMap<String, Key>);
 
 enum Key {
-    Rs256(RS256KeyPair),
-    Es256(ES256KeyPair),
+    Rs256(Box<RS256KeyPair>),
+    Es256(Box<ES256KeyPair>),
 }
 
 // === impl Keyring ===
@@ -114,10 +114,10 @@ impl Key {
         let jwk = std::fs::read_to_string(path).map_err(|it| text(&it))?;
         match algorithm {
             "RS256" => RS256KeyPair::from_jwk(&jwk)
-                .map(Self::Rs256)
+                .map(|key| Self::Rs256(Box::new(key)))
                 .map_err(|it| text(&it)),
             "ES256" => ES256KeyPair::from_jwk(&jwk)
-                .map(Self::Es256)
+                .map(|key| Self::Es256(Box::new(key)))
                 .map_err(|it| text(&it)),
             other => Err(format!("found alg `{other}`; allowed: `RS256`, `ES256`")),
         }

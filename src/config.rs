@@ -188,4 +188,4 @@ fn paths(at: At<'_>) -> Vec<PathPattern> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -13,6 +13,7 @@ use crate::keys::{Keys, SourceId};
 use crate::policy::{Policy, Site};
 use crate::request::Request;
 use crate::verdict::{Allow, Change, Decision, Note, Reason, Refusal, Verdict};
+use authenticate::{Authenticated, removal};
 use std::time::Duration;
 
 /// What comes of one look at a request.
@@ -78,26 +79,37 @@ pub fn decide(
 
 // === impl Look ===
 
-impl Look<'_> {
+impl<'a> Look<'a> {
     fn judge(&mut self) -> Result<Allow, Stop> {
         let policy = self.policy;
-        let sites: Vec<&Site> = policy.sites(&self.request.authority_name).collect();
+        let sites: Vec<&'a Site> = policy.sites(&self.request.authority_name).collect();
         self.demand_https(&sites)?;
         let mut allow = Allow {
             changes: self.stripped(),
             rule: None,
         };
+        let stripped = allow.changes.len();
+        let mut removed = Vec::new();
         for reading in self.request.readings(policy.path_matching)? {
             let authenticated = self.authenticate(&sites, &reading)?;
             let identity = authenticated.as_ref().map(|it| &it.identity);
             let rule = self.authorize(&sites, &reading, identity)?;
             allow.rule = allow.rule.or(rule);
-            for change in authenticated.map(|it| it.changes).unwrap_or_default() {
-                if !allow.changes.contains(&change) {
-                    allow.changes.push(change);
-                }
+            if let Some(Authenticated {
+                removed: places,
+                outputs,
+                ..
+            }) = authenticated
+            {
+                removed.extend(places);
+                allow.changes.extend(outputs);
             }
         }
+        // Of all readings at once, since each changed path would undo the one before. Before the
+        // outputs, which may go where the token stood.
+        allow
+            .changes
+            .splice(stripped..stripped, removal(self.request, &removed));
         let named = sites.iter().any(|site| site.named);
         if !named && policy.default_action == DefaultAction::Deny {
             return Err(Reason::AuthorityUnknown.into());
@@ -138,4 +150,4 @@ impl From<Reason> for Stop {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -295,4 +295,4 @@ impl From<config::ClaimToHeader> for ClaimHeader {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

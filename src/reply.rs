@@ -95,7 +95,7 @@ fn escaped(parts: &[&[u8]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::{Connection, Headers};
+    use crate::request::{Headers, UNKNOWN_CONNECTION};
 
     #[test]
     fn a_token_is_challenged_with_what_the_client_sent_escaped_and_cut() {
@@ -118,7 +118,7 @@ mod tests {
                 ),
             ),
         ] {
-            let (mut headers, connection) = (Headers::default(), Connection::default());
+            let mut headers = Headers::default();
             for (name, value) in [
                 (":method", "GET"),
                 (":authority", "a.com:80"),
@@ -126,7 +126,7 @@ mod tests {
             ] {
                 headers.push(name, value.as_bytes());
             }
-            let request = Request::read(&headers, &connection).unwrap();
+            let request = Request::read(&headers, &UNKNOWN_CONNECTION).unwrap();
             let reply = Reply::to(&Reason::TokenExpired.into(), Some(&request));
             assert_eq!(reply.headers, [("www-authenticate", expected)]);
             assert_eq!((reply.status, reply.body), (401, "Jwt is expired"));

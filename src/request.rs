@@ -8,7 +8,7 @@ mod headers;
 mod owned;
 mod path;
 
-pub use connection::{Connection, Needs, Peer};
+pub use connection::{Connection, Needs, Peer, UNKNOWN_CONNECTION};
 pub use headers::{Headers, MalformedHeaders};
 pub use owned::OwnedHeaders;
 pub use path::{UnreadablePath, readings as path_readings};
@@ -142,10 +142,11 @@ impl<'a> Request<'a> {
     /// The method, and each that a header names instead.
     fn methods(&self) -> Result<Vec<Cow<'a, [u8]>>, Reason> {
         let mut methods = vec![Cow::Borrowed(self.method)];
-        for value in METHOD_OVERRIDES
-            .iter()
-            .flat_map(|name| self.headers.all(name))
-        {
+        for (name, value) in self.headers.iter() {
+            let is = |known: &str| known.len() == name.len() && owned::fold(name).eq(known.bytes());
+            if name.first() != Some(&b'x') || !METHOD_OVERRIDES.iter().any(|known| is(known)) {
+                continue;
+            }
             let method = value.trim_ascii().to_ascii_uppercase();
             if method.is_empty() || methods.iter().any(|known| **known == *method) {
                 continue;
@@ -160,4 +161,228 @@ impl<'a> Request<'a> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&str, &str)]) -> Headers {
+        let mut headers = Headers::default();
+        for (name, value) in lines {
+            headers.push(name, value.as_bytes());
+        }
+        headers
+    }
+
+    /// A request that can be read, with these lines beside.
+    fn request(method: &str, authority: &str, path: &str, lines: &[(&str, &str)]) -> Headers {
+        let first = [
+            (":method", method),
+            (":authority", authority),
+            (":path", path),
+        ];
+        headers(&[&first, lines].concat())
+    }
+
+    #[test]
+    fn what_servers_could_read_in_two_ways_is_refused() {
+        for (name, headers, expected) in [
+            ("plain", request("GET", "a.com", "/", &[]), None),
+            ("any method", request("PURGE", "a.com", "/", &[]), None),
+            ("OPTIONS *", request("OPTIONS", "a.com", "*", &[]), None),
+            (
+                "websocket over HTTP/2",
+                request("CONNECT", "a.com", "/", &[(":protocol", "websocket")]),
+                None,
+            ),
+            ("no headers", headers(&[]), Some(Reason::MethodUnreadable)),
+            (
+                "empty method",
+                request("", "a.com", "/", &[]),
+                Some(Reason::MethodUnreadable),
+            ),
+            (
+                "two methods",
+                request("GET", "a.com", "/", &[(":method", "PUT")]),
+                Some(Reason::MethodUnreadable),
+            ),
+            (
+                "no authority",
+                headers(&[(":method", "GET"), (":path", "/")]),
+                Some(Reason::AuthorityUnreadable),
+            ),
+            (
+                "empty authority",
+                request("GET", "", "/", &[]),
+                Some(Reason::AuthorityUnreadable),
+            ),
+            (
+                "two authorities",
+                request("GET", "a.com", "/", &[(":authority", "b.com")]),
+                Some(Reason::AuthorityUnreadable),
+            ),
+            (
+                "two joined",
+                request("GET", "a.com,b.com", "/", &[]),
+                Some(Reason::AuthorityUnreadable),
+            ),
+            (
+                "a user",
+                request("GET", "u@a.com", "/", &[]),
+                Some(Reason::AuthorityUnreadable),
+            ),
+            (
+                "CONNECT",
+                headers(&[(":method", "CONNECT"), (":authority", "a.com:443")]),
+                Some(Reason::PathMissing),
+            ),
+            (
+                "two paths",
+                request("GET", "a.com", "/", &[(":path", "/b")]),
+                Some(Reason::PathMissing),
+            ),
+            (
+                "empty path",
+                request("GET", "a.com", "", &[]),
+                Some(Reason::PathUnreadable),
+            ),
+            (
+                "whole URL",
+                request("GET", "a.com", "http://b.com/", &[]),
+                Some(Reason::PathUnreadable),
+            ),
+            (
+                "GET *",
+                request("GET", "a.com", "*", &[]),
+                Some(Reason::PathUnreadable),
+            ),
+            (
+                "relative",
+                request("GET", "a.com", "b", &[]),
+                Some(Reason::PathUnreadable),
+            ),
+        ] {
+            assert_eq!(
+                Request::read(&headers, &UNKNOWN_CONNECTION).err(),
+                expected,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rule_that_refuses_sees_the_authority_with_and_without_port_and_dot() {
+        for (authority, expected) in [
+            ("a.com", vec!["a.com"]),
+            ("A.com", vec!["A.com", "a.com"]),
+            ("a.com.", vec!["a.com.", "a.com"]),
+            ("a.com:80", vec!["a.com:80", "a.com"]),
+            ("A.com.:80", vec!["A.com.:80", "a.com", "a.com:80"]),
+            ("[::1]:80", vec!["[::1]:80", "[::1]"]),
+            ("[::1]", vec!["[::1]"]),
+        ] {
+            let headers = request("GET", authority, "/", &[]);
+            let request = Request::read(&headers, &UNKNOWN_CONNECTION).unwrap();
+            let found: Vec<_> = request.authorities().collect();
+            let expected: Vec<_> = expected.iter().map(|it| it.as_bytes()).collect();
+            assert_eq!(found, expected, "`{authority}`");
+        }
+    }
+
+    #[test]
+    fn a_header_that_names_another_method_is_one_more_reading() {
+        for (lines, strict) in [
+            (vec![], Some(vec!["POST"])),
+            (
+                vec![("x-http-method-override", "DELETE")],
+                Some(vec!["POST", "DELETE"]),
+            ),
+            (
+                vec![("X-HTTP-Method", "delete ")],
+                Some(vec!["POST", "DELETE"]),
+            ),
+            (vec![("x-method-override", "post")], Some(vec!["POST"])),
+            (vec![("x-method-override", "")], Some(vec!["POST"])),
+            (
+                vec![("x_http_method_override", "DELETE")],
+                Some(vec!["POST", "DELETE"]),
+            ),
+            (
+                vec![("x-http_method", "DELETE")],
+                Some(vec!["POST", "DELETE"]),
+            ),
+            (vec![("x-method", "DELETE")], Some(vec!["POST"])),
+            (
+                vec![
+                    ("x-http-method", "A"),
+                    ("x-http-method", "B"),
+                    ("x-method-override", "C"),
+                ],
+                Some(vec!["POST", "A", "B", "C"]),
+            ),
+            (
+                vec![
+                    ("x-http-method", "A"),
+                    ("x-http-method", "B"),
+                    ("x-http-method", "C"),
+                    ("x-http-method", "D"),
+                ],
+                None,
+            ),
+        ] {
+            let headers = request("POST", "a.com", "/a", &lines);
+            let request = Request::read(&headers, &UNKNOWN_CONNECTION).unwrap();
+            let methods = |matching| {
+                let readings = request.readings(matching).ok()?;
+                let text = |it: &Reading<'_>| String::from_utf8(it.method.to_vec()).unwrap();
+                Some(readings.iter().map(text).collect::<Vec<_>>())
+            };
+            let strict = strict.map(|it| it.iter().map(ToString::to_string).collect());
+            assert_eq!(methods(PathMatching::Strict), strict, "{lines:?}");
+            assert_eq!(
+                methods(PathMatching::Istio),
+                Some(vec!["POST".to_owned()]),
+                "{lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_path_is_read_with_each_method_the_plain_ones_first() {
+        let headers = request("POST", "a.com", "/a;b?c", &[("x-http-method", "PUT")]);
+        let request = Request::read(&headers, &UNKNOWN_CONNECTION).unwrap();
+        let readings = request.readings(PathMatching::Strict).unwrap();
+        let text = |it: &Reading<'_>| {
+            format!(
+                "{} {}",
+                String::from_utf8_lossy(&it.method),
+                String::from_utf8_lossy(&it.path)
+            )
+        };
+        let readings: Vec<_> = readings.iter().map(text).collect();
+        assert_eq!(readings, ["POST /a;b", "PUT /a;b", "POST /a", "PUT /a"]);
+    }
+
+    #[test]
+    fn a_preflight_is_told_by_its_method_and_two_headers() {
+        let both = [
+            ("origin", "https://b.com"),
+            ("access-control-request-method", "PUT"),
+        ];
+        for (name, method, lines, expected) in [
+            ("preflight", "OPTIONS", &both[..], true),
+            ("another method", "GET", &both, false),
+            ("another case", "options", &both, false),
+            ("no origin", "OPTIONS", &both[1..], false),
+            ("no requested method", "OPTIONS", &both[..1], false),
+            ("empty origin", "OPTIONS", &[("origin", ""), both[1]], false),
+        ] {
+            let headers = request(method, "a.com", "/", lines);
+            assert_eq!(
+                Request::read(&headers, &UNKNOWN_CONNECTION)
+                    .unwrap()
+                    .is_preflight(),
+                expected,
+                "{name}"
+            );
+        }
+    }
+}

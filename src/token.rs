@@ -106,4 +106,96 @@ impl FromHeader {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests {
+    use super::*;
+    use crate::request::{Headers, UNKNOWN_CONNECTION};
+
+    fn header(name: &str, prefix: &str) -> FromHeader {
+        let (name, prefix) = (name.to_owned(), prefix.to_owned());
+        FromHeader { name, prefix }
+    }
+
+    /// The tokens that are found in a request, each with its place.
+    fn found(locations: &Locations, path: &str, lines: &[(&str, &str)]) -> Vec<String> {
+        let mut headers = Headers::default();
+        for (name, value) in [(":method", "GET"), (":authority", "a.com"), (":path", path)] {
+            headers.push(name, value.as_bytes());
+        }
+        for (name, value) in lines {
+            headers.push(name, value.as_bytes());
+        }
+        let request = Request::read(&headers, &UNKNOWN_CONNECTION).unwrap();
+        let found = locations.find(&request).map(|found| {
+            let place = match found.place {
+                Place::Cookie(name) => name,
+                Place::Header(name) | Place::Parameter(name) => name,
+            };
+            format!("{place}: {}", String::from_utf8_lossy(&found.token))
+        });
+        found.collect()
+    }
+
+    #[test]
+    fn what_stands_behind_the_scheme_is_a_token() {
+        let bearer = Locations::new(vec![header("authorization", "Bearer ")], vec![], vec![]);
+        for (value, token) in [
+            ("Bearer t", Some("t")),
+            ("bearer t", Some("t")),
+            ("BEARER t", Some("t")),
+            ("Bearer  t", Some(" t")),
+            ("Bearer t ", Some("t ")),
+            ("Bearer t, Bearer u", Some("t, Bearer u")),
+            ("Bearer ", Some("")),
+            ("Bearer", None),
+            ("Bearert", None),
+            ("Bearer\tt", None),
+            (" Bearer t", None),
+            ("Basic t", None),
+            ("", None),
+        ] {
+            let expected: Vec<_> = token
+                .map(|it| format!("authorization: {it}"))
+                .into_iter()
+                .collect();
+            assert_eq!(
+                found(&bearer, "/", &[("authorization", value)]),
+                expected,
+                "`{value}`"
+            );
+        }
+    }
+
+    #[test]
+    fn a_prefix_that_is_no_scheme_is_compared_as_it_is() {
+        for (prefix, value, token) in [
+            ("", "t", Some("t")),
+            ("", "", None),
+            ("jwt=", "jwt=t", Some("t")),
+            ("jwt=", "JWT=t", None),
+            ("jwt=", "jwt", None),
+            ("Token ", "token t", Some("t")),
+            ("Token ", "Bearer t", None),
+        ] {
+            let locations = Locations::new(vec![header("x-jwt", prefix)], vec![], vec![]);
+            let expected: Vec<_> = token.map(|it| format!("x-jwt: {it}")).into_iter().collect();
+            let name = format!("`{value}` with `{prefix}`");
+            assert_eq!(
+                found(&locations, "/", &[("x-jwt", value)]),
+                expected,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_line_and_every_parameter_is_found_headers_first() {
+        let headers = vec![header("x-b", ""), header("x-a", "")];
+        let locations = Locations::new(headers, vec!["q".to_owned(), "p".to_owned()], vec![]);
+        let lines = [("x-a", "1"), ("X-B", "2"), ("x-b", "3"), ("x-c", "4")];
+        assert_eq!(
+            found(&locations, "/?p=5&q=6&q=%37&r=8", &lines),
+            ["x-b: 2", "x-b: 3", "x-a: 1", "q: 6", "q: 7", "p: 5"]
+        );
+        assert!(found(&Locations::default(), "/?p=5", &lines).is_empty());
+    }
+}

@@ -15,11 +15,13 @@ use crate::verdict::{Change, Reason};
 use std::rc::Rc;
 
 /// A token was verified.
-pub(super) struct Authenticated {
+pub(super) struct Authenticated<'r> {
     /// Who sent it.
     pub identity: Identity,
-    /// What takes it out of the request, and what tells the upstream of it.
-    pub changes: Vec<Change>,
+    /// Where it stood, if it is not to be forwarded.
+    pub removed: Vec<Place<'r>>,
+    /// What tells the upstream of it.
+    pub outputs: Vec<Change>,
 }
 
 /// Why a rule does not accept a token.
@@ -30,17 +32,17 @@ enum Unaccepted {
 
 // === impl Look ===
 
-impl Look<'_> {
+impl<'a> Look<'a> {
     /// Verifies the token of the request, if it has one and a rule in scope looks for it.
     pub(super) fn authenticate(
         &mut self,
-        sites: &[&Site],
+        sites: &[&'a Site],
         reading: &Reading<'_>,
-    ) -> Result<Option<Authenticated>, Stop> {
+    ) -> Result<Option<Authenticated<'a>>, Stop> {
         if self.request.is_preflight() {
             return Ok(None);
         }
-        let mut rules: Vec<&Entry<JwtRule>> = Vec::new();
+        let mut rules: Vec<&'a Entry<JwtRule>> = Vec::new();
         for site in sites {
             rules.extend(
                 site.jwt_rules
@@ -74,12 +76,16 @@ impl Look<'_> {
         };
         let (rule, claims) = self.verified(&candidates, &token)?;
         let identity = claims.verified(Rc::clone(&rule.space_delimited));
-        let mut changes = match rule.forward_original_token {
+        let removed = match rule.forward_original_token {
             true => Vec::new(),
-            false => removal(self.request, &places),
+            false => places,
         };
-        changes.extend(outputs(rule, &token, &identity));
-        Ok(Some(Authenticated { identity, changes }))
+        let outputs = outputs(rule, &token, &identity);
+        Ok(Some(Authenticated {
+            identity,
+            removed,
+            outputs,
+        }))
     }
 
     /// The first rule that accepts the token, and what the token says.
@@ -170,7 +176,7 @@ impl From<Reason> for Unaccepted {
 
 /// The reason that a caller is told when no rule accepts: the first rule's, unless all it says is
 /// that it does not know the issuer; then the last one that says more (as Envoy's verifier does).
-fn reported(reasons: &[Reason]) -> Reason {
+pub(super) fn reported(reasons: &[Reason]) -> Reason {
     let says_more = |reason: &&Reason| **reason != Reason::TokenIssuerUnknown;
     let first = reasons.first().filter(says_more);
     let last = || reasons.iter().rfind(says_more);
@@ -181,7 +187,7 @@ fn reported(reasons: &[Reason]) -> Reason {
 }
 
 /// What takes every copy of a token out of the request.
-fn removal(request: &Request<'_>, places: &[Place<'_>]) -> Vec<Change> {
+pub(super) fn removal(request: &Request<'_>, places: &[Place<'_>]) -> Vec<Change> {
     let mut changes = Vec::new();
     let (mut parameters, mut cookies) = (Vec::new(), Vec::new());
     for place in places {

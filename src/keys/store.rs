@@ -135,10 +135,7 @@ impl Keys {
         let Some(source) = self.sources.get(id.0) else {
             return Availability::Failing;
         };
-        let fresh_enough = |current: &&Current| {
-            source.remote.is_none() || now.saturating_sub(current.since) < MAX_STALE
-        };
-        match source.current.as_ref().filter(fresh_enough) {
+        match source.serving(now) {
             Some(current) => Availability::Ready(&current.keys, source.generation),
             None if source.failures == 0 => Availability::Pending,
             None => Availability::Failing,
@@ -194,7 +191,9 @@ impl Keys {
                 Outcome::Fetched { usable, skipped }
             }
             Err(failure) => {
-                let cap = match source.current {
+                let serving = source.serving(now);
+                let serving = serving.map(|current| now.saturating_sub(current.since));
+                let cap = match serving {
                     Some(_) => MAX_RETRY_WITH_KEYS,
                     None => MAX_RETRY_WITHOUT_KEYS,
                 };
@@ -204,8 +203,6 @@ impl Keys {
                     .around(FIRST_RETRY.saturating_mul(doubled).min(cap));
                 source.failures = source.failures.saturating_add(1);
                 source.next_attempt = now.saturating_add(retry_in);
-                let age = |current: &Current| now.saturating_sub(current.since);
-                let serving = source.current.as_ref().map(age);
                 Outcome::Failed {
                     failure,
                     retry_in,
@@ -213,6 +210,18 @@ impl Keys {
                 }
             }
         })
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// The keys that may be used: fetched ones for a day.
+    fn serving(&self, now: Duration) -> Option<&Current> {
+        let fresh_enough = |current: &&Current| {
+            self.remote.is_none() || now.saturating_sub(current.since) < MAX_STALE
+        };
+        self.current.as_ref().filter(fresh_enough)
     }
 }
 
@@ -289,4 +298,4 @@ impl fmt::Display for Listed<'_> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -141,4 +141,99 @@ fn either(mut parts: Vec<Condition>) -> Condition {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::identity::Identity;
+    use crate::request::{Headers, UNKNOWN_CONNECTION};
+    use serde_json::{Value, json};
+    use std::rc::Rc;
+
+    fn condition(rule: &Value) -> Condition {
+        let policy = json!({"name": "p", "namespace": "n", "rules": [rule]});
+        let config = json!({"version": 1, "authorizationPolicies": [policy]}).to_string();
+        let config = Config::read(config.as_bytes()).unwrap();
+        Condition::from_rule(&config.authorization_policies[0].rules[0])
+    }
+
+    /// Authority, method, path, and `iss` and `sub` of the token.
+    type Asked<'a> = (&'a str, &'a str, &'a str, Option<(&'a str, &'a str)>);
+
+    /// Whether a rule matches each of these requests.
+    fn matches(rule: &Value, requests: &[Asked<'_>]) -> Vec<bool> {
+        let (condition, headers) = (condition(rule), Headers::default());
+        let holds = requests.iter().map(|(authority, method, path, principal)| {
+            let claims = principal.map(|(iss, sub)| json!({"iss": iss, "sub": sub}));
+            let identity = claims.map(|it| Identity::new(Rc::new(it), Rc::from([])));
+            Truth::True
+                == condition.truth(&Facts {
+                    authority: authority.as_bytes(),
+                    method: method.as_bytes(),
+                    path: path.as_bytes(),
+                    headers: &headers,
+                    connection: &UNKNOWN_CONNECTION,
+                    identity: identity.as_ref(),
+                })
+        });
+        holds.collect()
+    }
+
+    #[test]
+    fn a_rule_without_fields_matches_everything() {
+        let requests = [("a.com", "GET", "/", None), ("", "", "", Some(("i", "")))];
+        assert_eq!(matches(&json!({}), &requests), [true, true]);
+    }
+
+    #[test]
+    fn values_are_or_and_fields_are_and() {
+        let rule = json!({"to": [{"operation": {
+            "hosts": ["a.com", "b.com"], "methods": ["GET", "PUT"], "paths": ["/x", "/y*"],
+        }}]});
+        let requests = [
+            ("a.com", "GET", "/x", None),
+            ("B.com", "PUT", "/y/1", None),
+            ("c.com", "GET", "/x", None),
+            ("a.com", "POST", "/x", None),
+            ("a.com", "GET", "/z", None),
+        ];
+        assert_eq!(matches(&rule, &requests), [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn sources_are_or_operations_are_or_and_both_must_hold() {
+        let rule = json!({
+            "from": [
+                {"source": {"requestPrincipals": ["i/a"]}},
+                {"source": {"requestPrincipals": ["i/b"]}},
+            ],
+            "to": [
+                {"operation": {"methods": ["GET"], "paths": ["/x"]}},
+                {"operation": {"methods": ["PUT"], "paths": ["/y"]}},
+            ],
+        });
+        let (a, b, c) = (Some(("i", "a")), Some(("i", "b")), Some(("i", "c")));
+        let requests = [
+            ("a.com", "GET", "/x", a),
+            ("a.com", "PUT", "/y", b),
+            ("a.com", "GET", "/y", a),
+            ("a.com", "PUT", "/x", b),
+            ("a.com", "GET", "/x", c),
+            ("a.com", "GET", "/x", None),
+        ];
+        assert_eq!(
+            matches(&rule, &requests),
+            [true, true, false, false, false, false]
+        );
+    }
+
+    #[test]
+    fn a_principal_is_demanded_even_if_every_one_will_do() {
+        let rule = json!({"from": [{"source": {"requestPrincipals": ["*"]}}]});
+        let requests = [
+            ("a.com", "GET", "/", Some(("i", "s"))),
+            ("a.com", "GET", "/", Some(("i", ""))),
+            ("a.com", "GET", "/", None),
+        ];
+        assert_eq!(matches(&rule, &requests), [true, false, false]);
+    }
+}

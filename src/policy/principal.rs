@@ -43,7 +43,12 @@ impl RequestPrincipal {
                         "`ISSUER/SUBJECT`, split at the last `/`; did you mean `{meant}/*`?"
                     ));
                 }
-                (StringMatch::exact(issuer), StringMatch::parse(subject))
+                // Only a `*` at an end of the whole value is more than a letter.
+                let subject = match text.ends_with('*') {
+                    true => StringMatch::parse_prefix(subject),
+                    false => StringMatch::exact(subject),
+                };
+                (StringMatch::exact(issuer), subject)
             }
         };
         Ok(Self { issuer, subject })
@@ -91,6 +96,17 @@ mod tests {
             ("*/bar", "foo", "xbar", false),
             ("*oo/bar", "foo", "bar", true),
             ("*oo/bar", "fox", "bar", false),
+            // A `*` between is a letter like any other.
+            ("foo/*bar", "foo", "*bar", true),
+            ("foo/*bar", "foo", "xbar", false),
+            ("foo/*bar*", "foo", "*bars", true),
+            ("foo/*bar*", "foo", "xbar*", false),
+            ("*oo/ba*", "foo", "ba*", true),
+            ("*oo/ba*", "foo", "bar", false),
+            ("f*o/bar", "f*o", "bar", true),
+            ("f*o/bar", "foo", "bar", false),
+            ("*foo*", "i", "xfoo*", true),
+            ("*foo*", "i", "xfoox", false),
             (
                 "https://x.auth0.com//sub",
                 "https://x.auth0.com/",

@@ -35,6 +35,12 @@ impl Rules {
         self.entries.is_empty()
     }
 
+    /// All of them.
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<Rule>> {
+        self.entries.iter()
+    }
+
     /// Sorts and indexes the rules; after that, nothing is added.
     pub(super) fn finish(&mut self) {
         self.entries.sort_by(|a, b| a.item.id.cmp(&b.item.id));

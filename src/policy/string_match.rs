@@ -47,6 +47,19 @@ impl StringMatch {
         }
     }
 
+    /// Reads a value of which only a `*` at the end is more than a letter: `*` is presence.
+    #[must_use]
+    pub fn parse_prefix(text: &str) -> Self {
+        match text.strip_suffix('*') {
+            None => Self::exact(text),
+            Some("") => Self::present(),
+            Some(prefix) => Self {
+                shape: Shape::Prefix,
+                ..Self::exact(prefix)
+            },
+        }
+    }
+
     /// Exactly this text, whatever it contains.
     #[must_use]
     pub fn exact(text: &str) -> Self {

@@ -18,6 +18,14 @@ pub struct Connection {
     pub peer: Option<Peer>,
 }
 
+/// A connection of which nothing is known.
+pub static UNKNOWN_CONNECTION: Connection = Connection {
+    remote: None,
+    destination: None,
+    sni: Vec::new(),
+    peer: None,
+};
+
 /// The identity in a client certificate.
 #[derive(Debug)]
 pub struct Peer {

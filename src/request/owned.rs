@@ -53,7 +53,8 @@ impl Default for OwnedHeaders {
     }
 }
 
-fn fold(name: &[u8]) -> impl Iterator<Item = u8> {
+/// A header name as many servers behind a gateway see it: lower case, `_` the same as `-`.
+pub(super) fn fold(name: &[u8]) -> impl Iterator<Item = u8> {
     name.iter().map(|byte| match byte {
         b'_' => b'-',
         other => other.to_ascii_lowercase(),

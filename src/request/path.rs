@@ -19,7 +19,7 @@ pub fn without_query(path: &[u8]) -> &[u8] {
 
 /// Every reading of a path without query, each once, the path as received first.
 ///
-/// A path without `%`, `\`, `;`, `//` and dot segments has one reading and is not copied.
+/// A path without `%`, `\`, `;`, `//`, dot segments and beginnings of overlong UTF-8 has one reading and is not copied.
 ///
 /// # Errors
 /// After one decoding an escape for `/`, `\`, `.`, `;`, `%` or NUL is left, or there is a NUL or
@@ -56,7 +56,7 @@ pub fn readings(path: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, UnreadablePath> {
 fn is_plain(path: &[u8]) -> bool {
     let special = path
         .iter()
-        .any(|byte| matches!(byte, b'%' | b'\\' | b';' | 0));
+        .any(|byte| matches!(byte, b'%' | b'\\' | b';' | 0 | 0xc0 | 0xc1 | 0xe0 | 0xf0));
     let pairs = || path.iter().zip(path.iter().skip(1));
     !special && !pairs().any(|pair| matches!(pair, (b'/', b'/' | b'.')))
 }
@@ -254,6 +254,19 @@ mod tests {
             "/a\0b",
         ] {
             assert_eq!(texts(path), None, "`{path}`");
+        }
+        for path in [
+            &b"/\xc0\xafadmin"[..],
+            b"/\xc1\x81",
+            b"/\xe0\x80\xaf",
+            b"/\xf0\x80\x80\xaf",
+        ] {
+            assert_eq!(
+                readings(path),
+                Err(UnreadablePath),
+                "{}",
+                path.escape_ascii()
+            );
         }
     }
 

@@ -245,4 +245,4 @@ fn seconds(claim: &Value) -> Result<u64, Reason> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

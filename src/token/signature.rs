@@ -9,6 +9,7 @@ use jwt_simple::algorithms::{
 use p256::ecdsa::signature::Verifier as _;
 use superboring::hash::MessageDigest;
 use superboring::pkey::{PKey, Public};
+use superboring::rsa::Padding;
 use superboring::sign::Verifier as RsaVerifier;
 
 /// A signature algorithm (RFC 7518, 3.1).
@@ -71,7 +72,11 @@ impl PublicKey {
     /// Why the key cannot be used; no part of the key is in it.
     pub fn from_jwk(jwk: &serde_json::Value) -> Result<Self, String> {
         let member = |name: &str| jwk.get(name).and_then(serde_json::Value::as_str);
-        let text = jwk.to_string();
+        // jwt-simple does not read long texts, and certificates make a key long.
+        let is_read = |(name, _): &(&String, &serde_json::Value)| name.as_str() != "x5c";
+        let members = jwk.as_object().into_iter().flatten().filter(is_read);
+        let members = members.map(|(name, value)| (name.clone(), value.clone()));
+        let text = serde_json::Value::Object(members.collect()).to_string();
         let unusable = |error: jwt_simple::Error| error.to_string().to_lowercase();
         match (member("kty"), member("crv"), member("alg")) {
             (Some("RSA"), None, None | Some("RS256")) => {
@@ -132,6 +137,8 @@ impl Verifier for PureRust {
         match &key.material {
             Material::Rsa(key) => RsaVerifier::new(MessageDigest::sha256(), key)
                 .and_then(|mut verifier| {
+                    // Without it, verifying panics.
+                    verifier.set_rsa_padding(Padding::PKCS1)?;
                     verifier.update(message)?;
                     verifier.verify(signature)
                 })

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use superboring::hash::MessageDigest;
 use superboring::pkey::PKey;
+use superboring::rsa::Padding;
 use superboring::sign::Signer;
 
 /// The private keys of a case file.
@@ -143,6 +144,7 @@ impl Key {
                 let key = key.map_err(|error| error.to_string())?;
                 Signer::new(MessageDigest::sha256(), &key)
                     .and_then(|mut signer| {
+                        signer.set_rsa_padding(Padding::PKCS1)?;
                         signer.update(message)?;
                         signer.sign_to_vec()
                     })

@@ -9,7 +9,7 @@ use crate::decide::{Answers, Step, decide};
 use crate::keys::{FetchFailure, Keys};
 use crate::policy::Policy;
 use crate::reply::Reply;
-use crate::request::{Connection, Headers, Request};
+use crate::request::{Headers, Request, UNKNOWN_CONNECTION};
 use crate::token::signature::PureRust;
 use crate::verdict::{Change, Decision, Refusal, Verdict};
 use base64::Engine as _;
@@ -90,8 +90,7 @@ fn outcome(
         tokens.insert(format!("${{{name}}}"), keyring.token(spec, now.as_secs())?);
     }
     let headers = headers(&case.request, &tokens)?;
-    let connection = Connection::default();
-    let request = match Request::read(&headers, &connection) {
+    let request = match Request::read(&headers, &UNKNOWN_CONNECTION) {
         Ok(request) => request,
         Err(reason) => return Ok(Outcome::refused(&reason.into(), None)),
     };

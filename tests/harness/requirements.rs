@@ -24,6 +24,8 @@ pub enum Tool {
     Httpbin,
     /// The module itself, `dist/plugin.wasm`.
     Plugin,
+    /// A program that the machine brings along.
+    Program(&'static str),
 }
 
 /// Whether all tools are there; if not, says so, or panics under `REQUIRE=all`.
@@ -78,6 +80,11 @@ impl Tool {
             },
             Tool::Httpbin => here.join(".tools/httpbin/bin/waitress-serve"),
             Tool::Plugin => here.join("dist/plugin.wasm"),
+            Tool::Program(name) => {
+                let path = env::var_os("PATH").unwrap_or_default();
+                let mut places = env::split_paths(&path).map(|folder| folder.join(name));
+                places.find(|place| place.exists()).unwrap_or_default()
+            }
         }
     }
 }
@@ -88,6 +95,7 @@ impl fmt::Display for Tool {
             Tool::Envoy(version) => write!(f, "Envoy {version} (make setup)"),
             Tool::Httpbin => f.write_str("httpbin (make setup)"),
             Tool::Plugin => f.write_str("dist/plugin.wasm (make build)"),
+            Tool::Program(name) => f.write_str(name),
         }
     }
 }

@@ -1,0 +1,161 @@
+//! Who is measured: the filters of each listener, the tokens it gets, and whom it is compared with.
+//!
+//! All guard the same rules for the same issuer. A further contender is one more line in [`all`];
+//! another number of rules is another [`Guarded`]. What Envoy's filters need is in
+//! `envoy_native.rs`; nothing here measures.
+
+use std::{collections::BTreeSet, env, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::{
+    envoy_native,
+    harness::{Filter, Listener, Plugin},
+};
+
+/// What every contender but the first guards.
+pub struct Guarded {
+    pub issuer: String,
+    /// The key set, as text.
+    pub jwks: String,
+    pub rules: Vec<Rule>,
+}
+
+/// Who may do what: any token of the issuer, this method, on this authority and path.
+pub struct Rule {
+    pub authority: String,
+    pub method: String,
+    pub path: String,
+}
+
+/// One line of the result.
+pub struct Contender {
+    pub name: String,
+    pub tokens: Tokens,
+    filters: Vec<Filter>,
+    /// Envoy's own way to do the same, by its name.
+    pub counterpart: Option<&'static str>,
+}
+
+/// What is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tokens {
+    /// The same token in every request.
+    One,
+    /// So many tokens in rotation that each is new when it comes, signed with RS256.
+    ManyRs256,
+    /// The same, signed with ES256.
+    ManyEs256,
+}
+
+/// What all others are compared with.
+pub const NO_FILTER: &str = "no filter";
+const NATIVE_WARM: &str = "jwt_authn with cache + rbac, warm";
+const NATIVE_COLD_RS256: &str = "jwt_authn without cache + rbac, cold RS256";
+const NATIVE_COLD_ES256: &str = "jwt_authn without cache + rbac, cold ES256";
+
+/// All of them, in the order in which they are measured.
+pub fn all(guarded: &Guarded) -> Vec<Contender> {
+    use Tokens::{ManyEs256, ManyRs256, One};
+    let native = |cached| envoy_native::filters(guarded, cached);
+    let ours = |module: Option<&str>, name: &str| vec![portcullis(guarded, module, name)];
+    let mut all = vec![
+        Contender::new(NO_FILTER, One, Vec::new()),
+        Contender::new(NATIVE_WARM, One, native(true)),
+        Contender::new("Portcullis, warm", One, ours(None, "warm")).against(NATIVE_WARM),
+    ];
+    // Other builds of the module, to see what a change gives in one run.
+    for module in env::var("BENCH_MODULES")
+        .unwrap_or_default()
+        .split_whitespace()
+    {
+        let stem = Path::new(module)
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let name = format!("Portcullis {stem}, warm");
+        all.push(Contender::new(&name, One, ours(Some(module), &stem)).against(NATIVE_WARM));
+    }
+    all.extend([
+        Contender::new(NATIVE_COLD_RS256, ManyRs256, native(false)),
+        Contender::new(
+            "Portcullis, cold RS256",
+            ManyRs256,
+            ours(None, "cold-rs256"),
+        )
+        .against(NATIVE_COLD_RS256),
+        Contender::new(NATIVE_COLD_ES256, ManyEs256, native(false)),
+        Contender::new(
+            "Portcullis, cold ES256",
+            ManyEs256,
+            ours(None, "cold-es256"),
+        )
+        .against(NATIVE_COLD_ES256),
+    ]);
+    all
+}
+
+fn portcullis(guarded: &Guarded, module: Option<&str>, name: &str) -> Filter {
+    let mut plugin = Plugin::new(configuration(guarded));
+    // A name of its own gives it caches of its own.
+    plugin.name = format!("portcullis-{name}");
+    if let Some(module) = module {
+        plugin.module = module.into();
+    }
+    plugin.inline()
+}
+
+fn configuration(guarded: &Guarded) -> Value {
+    let operation = |rule: &Rule| {
+        json!({
+            "from": [{"source": {"requestPrincipals": [format!("{}/*", guarded.issuer)]}}],
+            "to": [{"operation": {
+                "hosts": [rule.authority], "methods": [rule.method], "paths": [rule.path],
+            }}],
+        })
+    };
+    let authorities: BTreeSet<_> = guarded.rules.iter().map(|rule| &rule.authority).collect();
+    json!({
+        "version": 1,
+        "defaultAction": "DENY",
+        "jwtRules": [{
+            "name": "bench",
+            "issuer": guarded.issuer,
+            "jwks": guarded.jwks,
+            "appliesTo": [{"hosts": authorities}],
+        }],
+        "authorizationPolicies": [{
+            "name": "bench",
+            "namespace": "bench",
+            "action": "ALLOW",
+            "rules": guarded.rules.iter().map(operation).collect::<Vec<_>>(),
+        }],
+    })
+}
+
+// === impl Contender ===
+
+impl Contender {
+    fn new(name: &str, tokens: Tokens, filters: Vec<Filter>) -> Self {
+        Contender {
+            name: name.to_owned(),
+            tokens,
+            filters,
+            counterpart: None,
+        }
+    }
+
+    fn against(mut self, counterpart: &'static str) -> Self {
+        self.counterpart = Some(counterpart);
+        self
+    }
+
+    /// Its listener, which answers 200 to what the filters let pass.
+    pub fn listener(&self) -> Listener {
+        let listener = Listener::new(&self.name).direct_response(200, "ok");
+        self.filters
+            .iter()
+            .cloned()
+            .fold(listener, Listener::filter)
+    }
+}

@@ -1,0 +1,153 @@
+//! What a filter adds to a request: ours, and Envoy's own, with the same policies in one Envoy.
+//!
+//! Each contender has a listener of its own, gets the same requests in turn for a few seconds, and
+//! again in every round. Nothing is asserted but that all of them do their work: what is slow is
+//! for the reader to say. `cargo run --release --example bench`; `make bench`; see `README.md`.
+
+#[path = "../authorization_server/mod.rs"]
+mod authorization_server;
+mod contenders;
+mod envoy_native;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod report;
+mod tokens;
+mod wrk;
+
+use std::{collections::BTreeSet, env, fs, path::Path, path::PathBuf};
+
+use authorization_server::{AuthorizationServer, IssuerOptions, Options};
+use contenders::{Contender, Guarded, NO_FILTER, Rule};
+use harness::{Envoy, Tool, Version, requirements};
+use report::Measured;
+use tokens::TokenFiles;
+use wrk::Target;
+
+const AUTHORITY: &str = "bench.example.com";
+const PATH: &str = "/items/1";
+const WARM_UP_SECONDS: u32 = 1;
+/// More than the requests that wrk has under way when it ends.
+const UNCOUNTED: usize = 64;
+
+fn main() {
+    let version = Version::V1_40;
+    let [taskset, load] = ["taskset", "wrk"].map(Tool::Program);
+    if !requirements::met(
+        "bench",
+        &[Tool::Envoy(version), Tool::Plugin, taskset, load],
+    ) {
+        return;
+    }
+    let rounds = number_from_environment("BENCH_ROUNDS", 3);
+    let seconds = number_from_environment("BENCH_SECONDS", 3);
+    let only = env::var("BENCH_ONLY").unwrap_or_default();
+
+    let server = AuthorizationServer::start(Options::default().issuer(IssuerOptions::new("bench")));
+    let issuer = server.issuer("bench");
+    let guarded = Guarded {
+        issuer: issuer.iss.clone(),
+        jwks: issuer.jwks().to_string(),
+        rules: vec![Rule {
+            authority: AUTHORITY.to_owned(),
+            method: "GET".to_owned(),
+            path: PATH.to_owned(),
+        }],
+    };
+    let mut contenders = contenders::all(&guarded);
+    contenders.retain(|one| one.name == NO_FILTER || one.name.contains(&only));
+    eprintln!("bench: signing tokens");
+    let kinds: BTreeSet<_> = contenders.iter().map(|one| one.tokens).collect();
+    let files = TokenFiles::make(issuer, kinds.into_iter());
+    let listeners = contenders.iter().map(Contender::listener);
+    let envoy = listeners
+        .fold(Envoy::builder(version), harness::Builder::listener)
+        .start();
+    wrk::pin(&envoy);
+    for contender in &contenders {
+        assert_guards(&envoy, contender, &files.first(contender.tokens));
+    }
+    let memory_before = wrk::resident_mebibytes(envoy.pid());
+
+    let mut measured: Vec<_> = contenders.into_iter().map(Measured::new).collect();
+    for round in 0..=rounds {
+        let length = if round == 0 { WARM_UP_SECONDS } else { seconds };
+        for one in &mut measured {
+            eprintln!("bench: round {round} of {rounds}, {}", one.contender.name);
+            let run = wrk::run(
+                &Target {
+                    envoy: &envoy,
+                    listener: &one.contender.name,
+                    authority: AUTHORITY,
+                    path: PATH,
+                    tokens: &files.path(one.contender.tokens),
+                    start: one.sent,
+                },
+                length,
+            );
+            one.sent += run.requests + UNCOUNTED;
+            if round > 0 {
+                one.runs.push(run);
+            }
+        }
+    }
+    envoy.assert_no_wasm_failures();
+
+    let memory_after = wrk::resident_mebibytes(envoy.pid());
+    let (table, json) = report::report(
+        &measured,
+        &[
+            ("machine", machine()),
+            ("Envoy", format!("{version}, one worker")),
+            ("rounds", format!("{rounds} of {seconds} s, medians")),
+            (
+                "Envoy's memory, all listeners",
+                format!("{memory_before:.0} MiB before, {memory_after:.0} MiB after"),
+            ),
+        ],
+    );
+    println!("{table}");
+    write_results("results.md", &table);
+    write_results("results.json", &format!("{json:#}\n"));
+}
+
+/// Nothing is worth measuring that does not let a good token in and keep out who has none.
+fn assert_guards(envoy: &Envoy, contender: &Contender, token: &str) {
+    let client = envoy.client(&contender.name);
+    let request = || client.get(PATH).authority(AUTHORITY);
+    let with = request().bearer(token).send().expect("an answer").status;
+    let without = request().send().expect("an answer").status;
+    let expected = if contender.name == NO_FILTER {
+        200
+    } else {
+        403
+    };
+    assert_eq!((with, without), (200, expected), "{}", contender.name);
+}
+
+fn number_from_environment(name: &str, otherwise: u32) -> u32 {
+    let Ok(text) = env::var(name) else {
+        return otherwise;
+    };
+    match text.parse() {
+        Ok(number) if number > 0 => number,
+        _ => panic!("{name} is a number above 0, not `{text}`"),
+    }
+}
+
+fn machine() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let mut models = text.lines().filter(|line| line.starts_with("model name"));
+    let model = models.next().and_then(|line| line.split_once(": "));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let model = model.map_or(env::consts::ARCH, |(_, model)| model);
+    format!("{model}, {cores} cores")
+}
+
+fn write_results(name: &str, text: &str) {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(target)
+        .join("bench");
+    let written = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(name), text));
+    written.unwrap_or_else(|error| panic!("cannot write to {}: {error}", folder.display()));
+}

@@ -1,3 +1,5 @@
+//! The configuration reader: every fault with its place, and what valid texts become.
+
 use super::*;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! Decisions as a whole: waiting, caches, several rules, what is taken out.
+
 use super::*;
 use crate::config::Config;
 use crate::keys::FetchFailure;

@@ -1,3 +1,5 @@
+//! Where rules are filed, and which requests meet them.
+
 use super::*;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! When keys are fetched, kept, and given up.
+
 use super::*;
 use crate::token::signature::PureRust;
 

@@ -1,3 +1,5 @@
+//! Tokens byte by byte: what is accepted, and what never is.
+
 use super::*;
 use crate::token::signature::PureRust;
 use jwt_simple::algorithms::{ECDSAP256KeyPairLike, ES256KeyPair, RS256KeyPair, RSAKeyPairLike};

@@ -48,7 +48,7 @@ $(MACHETE) $(DENY):
 	@cargo install --quiet --locked --debug --root $@ $(subst -0,@0,$(@F))
 
 bench: setup build ## measure what the plugin adds to a request
-	@cargo run --release --quiet --example bench
+	@cargo run --quiet --example bench
 
 clean: ## remove everything that was built or installed here
 	@cargo clean --quiet

@@ -57,7 +57,7 @@ pub fn report(measured: &[Measured], about: &[(&str, String)]) -> (String, Value
          |---|---:|---:|---:|---:|---:|---:|\n",
     );
     let mut rows = Vec::new();
-    for line in &lines {
+    for (line, one) in lines.iter().zip(measured) {
         let by_time = of_counterpart(line, |it| it.added_time);
         let by_cpu = of_counterpart(line, |it| it.added_cpu);
         let ratio = |ratio: Option<f64>| ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
@@ -77,6 +77,10 @@ pub fn report(measured: &[Measured], about: &[(&str, String)]) -> (String, Value
             "counterpart": line.counterpart,
             "ratio": by_time,
             "cpu_ratio": by_cpu,
+            "rounds": one.runs.iter().map(|run| json!({
+                "requests_per_second": run.requests_per_second,
+                "cpu_microseconds": run.cpu_per_request,
+            })).collect::<Vec<_>>(),
         }));
     }
     table.push('\n');

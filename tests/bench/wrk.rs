@@ -105,6 +105,21 @@ fn cpu_nanoseconds(pid: u32) -> u64 {
     times.sum()
 }
 
+/// The CPU time that other guests of the same host have taken from all cores so far, in seconds.
+pub fn stolen_seconds() -> f64 {
+    /// What `/proc/stat` counts in: USER_HZ, which is 100 wherever Linux runs.
+    const TICKS: f64 = 100.0;
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let total = text
+        .lines()
+        .next()
+        .and_then(|line| line.split_whitespace().nth(8));
+    total
+        .and_then(|ticks| ticks.parse::<f64>().ok())
+        .unwrap_or(f64::NAN)
+        / TICKS
+}
+
 /// The memory that a process holds, in MiB.
 pub fn resident_mebibytes(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

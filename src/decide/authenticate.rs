@@ -74,7 +74,7 @@ impl<'a> Look<'a> {
                 false => Ok(None),
             };
         };
-        let (rule, claims) = self.verified(&candidates, &token)?;
+        let (rule, claims) = self.verified(&rules, &candidates, &token)?;
         let identity = claims.verified(Rc::clone(&rule.space_delimited));
         let removed = match rule.forward_original_token {
             true => Vec::new(),
@@ -88,9 +88,10 @@ impl<'a> Look<'a> {
         }))
     }
 
-    /// The first rule that accepts the token, and what the token says.
+    /// The first of the candidates, which have found the token, that accepts it, and what it says.
     fn verified<'r>(
         &mut self,
+        in_scope: &[&Entry<JwtRule>],
         candidates: &[&'r JwtRule],
         token: &[u8],
     ) -> Result<(&'r JwtRule, Rc<Claims>), Stop> {
@@ -101,9 +102,8 @@ impl<'a> Look<'a> {
             None => Rc::clone(&parsed.insert(jwt::parse(token)?).claims),
         };
         let issuer = claims.issuer();
-        let is_named = candidates
-            .iter()
-            .any(|rule| rule.issuer.is_some() && rule.issuer.as_deref() == issuer);
+        let names_it = |rule: &JwtRule| rule.issuer.is_some() && rule.issuer.as_deref() == issuer;
+        let is_named = in_scope.iter().any(|entry| names_it(&entry.item));
         let mut reasons = Vec::new();
         let mut pending = None;
         for rule in candidates {

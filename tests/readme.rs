@@ -37,13 +37,68 @@ fn the_cases_end_as_they_say() {
     let case_file = blocks()
         .into_iter()
         .find(|block| block.contains("\ncases:\n"));
+    assert!(play(case_file.expect("the README shows cases")) >= 2);
+}
+
+/// "What comes of it", row by row.
+#[test]
+fn the_answers_are_those_of_the_table() {
+    let played = play(
+        r#"
+configFile: wasmplugin.yaml
+keys: {idp: {alg: ES256, file: idp.jwk}}
+cases:
+- name: with a valid token
+  tokens: &tokens
+    valid: {key: idp, claims: {iss: https://idp.example.com, sub: ada, exp: now+60}}
+    expired: {key: idp, claims: {iss: https://idp.example.com, sub: ada, exp: now-3600}}
+  calls: &calls
+  - {to: "outbound|443||idp.example.com", answer: {status: 200, body: "${jwks:idp}"}}
+  request: {url: https://api.example.com/orders/7, headers: [[authorization, "Bearer ${valid}"]]}
+  expect: {status: 200, upstream: {removed: [authorization]}}
+- name: the same without a token
+  request: {url: https://api.example.com/orders/7}
+  expect: {status: 403, body: "RBAC: access denied"}
+- name: with an expired token
+  tokens: *tokens
+  request: {url: https://api.example.com/orders/7, headers: [[authorization, "Bearer ${expired}"]]}
+  expect: {status: 401, body: Jwt is expired}
+- name: with a second, different one
+  tokens: *tokens
+  request:
+    url: https://api.example.com/orders/7?access_token=${expired}
+    headers: [[authorization, "Bearer ${valid}"]]
+  expect: {status: 401, body: Found multiple Jwt tokens}
+- name: a path that some servers read as another
+  tokens: *tokens
+  calls: *calls
+  request:
+    url: https://api.example.com/orders/%2e%2e/admin
+    headers: [[authorization, "Bearer ${valid}"]]
+  expect: {status: 403, body: "RBAC: access denied"}
+- name: a host that nothing names
+  request: {url: https://other.example.com/}
+  expect: {status: 404}
+"#,
+    );
+    let rows = include_str!("../README.md")
+        .split("What comes of it:")
+        .nth(1);
+    let rows = rows
+        .and_then(|rest| rest.trim_start().split("\n\n").next())
+        .unwrap();
+    // Two lines are the head of the table.
+    assert_eq!(rows.lines().count(), played + 2, "{rows}");
+}
+
+/// Plays a case file beside the WasmPlugin that the README shows; how many cases it has.
+fn play(case_file: &str) -> usize {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("wasmplugin.yaml"), wasm_plugin()).unwrap();
     let cases = folder.path().join("cases.yaml");
-    std::fs::write(&cases, case_file.expect("the README shows cases")).unwrap();
+    std::fs::write(&cases, case_file).unwrap();
     let results = cases::play(&cases).unwrap();
-    assert!(results.len() >= 2);
-    for result in results {
+    for result in &results {
         assert!(
             result.differences.is_empty(),
             "{}: {:?}",
@@ -51,4 +106,5 @@ fn the_cases_end_as_they_say() {
             result.differences
         );
     }
+    results.len()
 }

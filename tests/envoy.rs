@@ -38,6 +38,8 @@ macro_rules! on_every_envoy {
 
 #[path = "envoy/authorization_server_itself.rs"]
 mod authorization_server_itself;
+#[path = "envoy/connection.rs"]
+mod connection;
 #[path = "envoy/grpc.rs"]
 mod grpc;
 #[path = "envoy/harness_itself.rs"]

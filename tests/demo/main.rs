@@ -35,7 +35,7 @@ async fn main() -> ExitCode {
     };
     if let Some(missing) = world::tools(arguments.version)
         .iter()
-        .find(|tool| !tool.path().exists())
+        .find(|tool| !tool.is_there())
     {
         eprintln!("the demo needs {missing}");
         return ExitCode::FAILURE;

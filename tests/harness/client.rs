@@ -11,12 +11,14 @@ use std::{
 };
 
 use serde_json::Value;
+use tokio::net::TcpSocket;
 
 use super::exchange::exchange;
 
 /// Talks to one port on 127.0.0.1, and keeps its connection from one request to the next.
 pub struct Client {
     address: SocketAddr,
+    from: Ipv4Addr,
     timeout: Duration,
     idle: Mutex<Option<TcpStream>>,
 }
@@ -50,9 +52,16 @@ impl Client {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Client {
             address,
+            from: Ipv4Addr::UNSPECIFIED,
             timeout: Duration::from_secs(15),
             idle: Mutex::new(None),
         }
+    }
+
+    /// Connects from another address of this machine.
+    pub fn from(mut self, address: Ipv4Addr) -> Self {
+        self.from = address;
+        self
     }
 
     /// The time for one request and its whole answer.
@@ -89,7 +98,17 @@ impl Client {
     }
 
     fn connect(&self) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect_timeout(&self.address, self.timeout)?;
+        // The standard library cannot choose the address to connect from.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let stream = runtime.block_on(async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((self.from, 0).into())?;
+            tokio::time::timeout(self.timeout, socket.connect(self.address)).await?
+        })?;
+        let stream = stream.into_std()?;
+        stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }

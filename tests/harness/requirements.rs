@@ -7,6 +7,7 @@
 use std::{
     env, fmt,
     io::{self, Write as _},
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
 };
 
@@ -26,11 +27,13 @@ pub enum Tool {
     Plugin,
     /// A program that the machine brings along.
     Program(&'static str),
+    /// An address of this machine beside 127.0.0.1, which Envoy treats unlike any other.
+    Address(Ipv4Addr),
 }
 
 /// Whether all tools are there; if not, says so, or panics under `REQUIRE=all`.
 pub fn met(test: &str, tools: &[Tool]) -> bool {
-    let Some(missing) = tools.iter().find(|tool| !tool.path().exists()) else {
+    let Some(missing) = tools.iter().find(|tool| !tool.is_there()) else {
         return true;
     };
     let line = format!("skipped: {test}: needs {missing}");
@@ -70,6 +73,13 @@ impl fmt::Display for Version {
 // === impl Tool ===
 
 impl Tool {
+    pub fn is_there(&self) -> bool {
+        match self {
+            Tool::Address(address) => TcpListener::bind((*address, 0)).is_ok(),
+            tool => tool.path().exists(),
+        }
+    }
+
     /// Where it is, or would be.
     pub fn path(&self) -> PathBuf {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -85,6 +95,7 @@ impl Tool {
                 let mut places = env::split_paths(&path).map(|folder| folder.join(name));
                 places.find(|place| place.exists()).unwrap_or_default()
             }
+            Tool::Address(_) => PathBuf::new(),
         }
     }
 }
@@ -96,6 +107,7 @@ impl fmt::Display for Tool {
             Tool::Httpbin => f.write_str("httpbin (make setup)"),
             Tool::Plugin => f.write_str("dist/plugin.wasm (make build)"),
             Tool::Program(name) => f.write_str(name),
+            Tool::Address(address) => write!(f, "the address {address}"),
         }
     }
 }

@@ -11,7 +11,7 @@ mod path;
 pub use connection::{Connection, Needs, Peer, UNKNOWN_CONNECTION};
 pub use headers::{Headers, MalformedHeaders};
 pub use owned::OwnedHeaders;
-pub use path::{UnreadablePath, readings as path_readings};
+pub use path::{MAX_UNUSUAL_BYTES, UnreadablePath, readings as path_readings};
 
 use crate::config::PathMatching;
 use crate::policy::normalize_authority;

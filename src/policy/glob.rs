@@ -123,7 +123,7 @@ impl Gap {
 
 /// The letters of a path segment, as Envoy's URI templates know them.
 pub(super) fn is_pchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()+,;:@=".contains(&byte)
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;:@=".contains(&byte)
 }
 
 #[cfg(test)]
@@ -167,7 +167,8 @@ mod tests {
             ("segment", glob().literal("/").gap(Segment), "/a", true),
             ("segment", glob().literal("/").gap(Segment), "/", false),
             ("segment", glob().literal("/").gap(Segment), "/a/b", false),
-            ("segment", glob().literal("/").gap(Segment), "/a*", false),
+            ("segment", glob().literal("/").gap(Segment), "/a*", true),
+            ("segment", glob().literal("/").gap(Segment), "/a|", false),
             ("path", glob().literal("/a/").gap(Path), "/a/", true),
             ("path", glob().literal("/a/").gap(Path), "/a/b/c", true),
             (

@@ -53,9 +53,7 @@ impl PathPattern {
                 }
                 // Only behind the last slash may there be nothing.
                 "" if segments.peek().is_none() => glob,
-                literal if !literal.is_empty() && literal.bytes().all(is_pchar) => {
-                    glob.literal(literal)
-                }
+                literal if is_literal(literal) => glob.literal(literal),
                 _ => {
                     return Err(
                         "a template whose literal segments are not empty and consist of \
@@ -89,6 +87,11 @@ impl PathPattern {
     }
 }
 
+/// Whether it may stand between the operators of a template, as Istio checks it.
+fn is_literal(segment: &str) -> bool {
+    !segment.is_empty() && segment.bytes().all(|byte| is_pchar(byte) && byte != b'*')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +113,8 @@ mod tests {
             ("/foo/{*}/bar/{**}", "/foo/buzz/bar/x/y", true),
             ("/foo/{*}/bar/{**}", "/foo//bar/x", false),
             ("/a.b/{*}", "/aXb/c", false),
+            ("/foo/{*}", "/foo/b*r", true),
+            ("/a/{**}", "/a/b*/*", true),
         ] {
             let found = PathPattern::parse(pattern)
                 .unwrap()

@@ -91,6 +91,7 @@ impl<'a> Look<'a> {
         let stripped = allow.changes.len();
         let mut removed = Vec::new();
         for reading in self.request.readings(policy.path_matching)? {
+            self.ask_authorizers(&sites, &reading)?;
             let authenticated = self.authenticate(&sites, &reading)?;
             let identity = authenticated.as_ref().map(|it| &it.identity);
             let rule = self.authorize(&sites, &reading, identity)?;

@@ -84,7 +84,8 @@ pub struct ClaimHeader {
 /// A rule of a policy.
 #[derive(Debug)]
 pub struct Rule {
-    /// `ns[<namespace>]-policy[<name>]-rule[<index>]`, as Envoy's RBAC filter names it in Istio.
+    /// `ns[<namespace>]-policy[<name>]-rule[<index>]`, as Envoy's RBAC filter names it in Istio;
+    /// of a CUSTOM policy with `istio-ext-authz-<provider>-` before it.
     pub id: Rc<str>,
     /// When it matches.
     pub condition: Condition,
@@ -174,9 +175,13 @@ impl Policy {
                 rules.demand_allow(paths);
             }
         }
+        let authorizer = source.provider.as_ref();
+        let authorizer = authorizer.map(|name| format!("istio-ext-authz-{name}-"));
+        let authorizer = authorizer.unwrap_or_default();
         for (index, rule) in source.rules.iter().enumerate() {
+            let id = format!("{authorizer}ns[{namespace}]-policy[{name}]-rule[{index}]");
             let compiled = Rc::new(Rule {
-                id: format!("ns[{namespace}]-policy[{name}]-rule[{index}]").into(),
+                id: id.into(),
                 condition: Condition::from_rule(rule),
                 paths: paths_of(rule),
             });

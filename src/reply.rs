@@ -62,11 +62,10 @@ fn details(refusal: &Refusal) -> String {
                 reason.text().replace(' ', "_")
             )
         }
-        (Class::Policy, Reason::PolicyDenied) => {
+        (Class::Policy, _) => {
             let rule = refusal.rule.as_deref().unwrap_or("none");
             format!("rbac_access_denied_matched_policy[{rule}]")
         }
-        (Class::Policy, _) => "rbac_access_denied_matched_policy[none]".to_owned(),
         (Class::Request | Class::Gateway, _) => format!("portcullis{{{reason}}}"),
     }
 }

@@ -8,7 +8,7 @@ mod headers;
 mod owned;
 mod path;
 
-pub use connection::{Connection, Needs, Peer, UNKNOWN_CONNECTION};
+pub use connection::{Connection, MetadataKey, Needs, Peer, UNKNOWN_CONNECTION};
 pub use headers::{Headers, MalformedHeaders};
 pub use owned::OwnedHeaders;
 pub use path::{MAX_UNUSUAL_BYTES, UnreadablePath, readings as path_readings};

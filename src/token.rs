@@ -101,7 +101,7 @@ impl FromHeader {
             Some(b' ') => start.eq_ignore_ascii_case(prefix),
             _ => start == prefix,
         };
-        (same && !(prefix.is_empty() && token.is_empty())).then_some(token)
+        same.then_some(token)
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
     fn a_prefix_that_is_no_scheme_is_compared_as_it_is() {
         for (prefix, value, token) in [
             ("", "t", Some("t")),
-            ("", "", None),
+            ("", "", Some("")),
             ("jwt=", "jwt=t", Some("t")),
             ("jwt=", "JWT=t", None),
             ("jwt=", "jwt", None),

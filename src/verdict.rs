@@ -97,8 +97,26 @@ pub enum Reason {
     TokenPayloadBase64,
     /// Its payload is not a JSON object.
     TokenPayloadJson,
-    /// A registered claim has the wrong type.
-    TokenClaimType,
+    /// `iss` is no string.
+    TokenIssuerType,
+    /// `sub` is no string.
+    TokenSubjectType,
+    /// `jti` is no string.
+    TokenIdType,
+    /// `aud` is neither a string nor a list of strings.
+    TokenAudienceType,
+    /// `exp` is no number.
+    TokenExpirationType,
+    /// `exp` is no time.
+    TokenExpirationRange,
+    /// `nbf` is no number.
+    TokenNotBeforeType,
+    /// `nbf` is no time.
+    TokenNotBeforeRange,
+    /// `iat` is no number.
+    TokenIssuedAtType,
+    /// `iat` is no time.
+    TokenIssuedAtRange,
     /// Its signature is not base64url without padding.
     TokenSignatureBase64,
     /// No rule in scope knows its issuer.
@@ -115,6 +133,8 @@ pub enum Reason {
     KeyUnknown,
     /// The issuer's keys could not be fetched.
     KeysUnavailable,
+    /// An external authorizer is to judge such requests, and none is known by that name.
+    AuthorizerUnknown,
     /// A policy refuses such requests.
     PolicyDenied,
     /// No policy allows such requests.
@@ -152,7 +172,7 @@ impl From<Reason> for Refusal {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 41] = [
         Self::MethodUnreadable,
         Self::AuthorityUnreadable,
         Self::PathMissing,
@@ -170,7 +190,16 @@ impl Reason {
         Self::TokenKeyIdInvalid,
         Self::TokenPayloadBase64,
         Self::TokenPayloadJson,
-        Self::TokenClaimType,
+        Self::TokenIssuerType,
+        Self::TokenSubjectType,
+        Self::TokenIdType,
+        Self::TokenAudienceType,
+        Self::TokenExpirationType,
+        Self::TokenExpirationRange,
+        Self::TokenNotBeforeType,
+        Self::TokenNotBeforeRange,
+        Self::TokenIssuedAtType,
+        Self::TokenIssuedAtRange,
         Self::TokenSignatureBase64,
         Self::TokenIssuerUnknown,
         Self::TokenNotYetValid,
@@ -179,6 +208,7 @@ impl Reason {
         Self::TokenSignature,
         Self::KeyUnknown,
         Self::KeysUnavailable,
+        Self::AuthorizerUnknown,
         Self::PolicyDenied,
         Self::PolicyNotAllowed,
         Self::AuthorityUnknown,
@@ -211,7 +241,7 @@ impl Reason {
         match self {
             MethodUnreadable | AuthorityUnreadable | PathMissing | PathUnreadable
             | HttpsRequired => Class::Request,
-            PolicyDenied | PolicyNotAllowed => Class::Policy,
+            AuthorizerUnknown | PolicyDenied | PolicyNotAllowed => Class::Policy,
             AuthorityUnknown | Overloaded | Internal => Class::Gateway,
             _ => Class::Token,
         }
@@ -265,10 +295,55 @@ impl Reason {
                 "Jwt payload is an invalid Base64url encoded",
             ),
             TokenPayloadJson => ("token_payload_json", 401, "Jwt payload is an invalid JSON"),
-            TokenClaimType => (
-                "token_claim_type",
+            TokenIssuerType => (
+                "token_issuer_type",
                 401,
-                "Jwt payload has a registered claim of the wrong type",
+                "Jwt payload [iss] field is not a string",
+            ),
+            TokenSubjectType => (
+                "token_subject_type",
+                401,
+                "Jwt payload [sub] field is not a string",
+            ),
+            TokenIdType => (
+                "token_id_type",
+                401,
+                "Jwt payload [jti] field is not a string",
+            ),
+            TokenAudienceType => (
+                "token_audience_type",
+                401,
+                "Jwt payload [aud] field is not a string or string list",
+            ),
+            TokenExpirationType => (
+                "token_expiration_type",
+                401,
+                "Jwt payload [exp] field is not an integer",
+            ),
+            TokenExpirationRange => (
+                "token_expiration_range",
+                401,
+                "Jwt payload [exp] field is not a positive 64 bit integer",
+            ),
+            TokenNotBeforeType => (
+                "token_not_before_type",
+                401,
+                "Jwt payload [nbf] field is not an integer",
+            ),
+            TokenNotBeforeRange => (
+                "token_not_before_range",
+                401,
+                "Jwt payload [nbf] field is not a positive 64 bit integer",
+            ),
+            TokenIssuedAtType => (
+                "token_issued_at_type",
+                401,
+                "Jwt payload [iat] field is not an integer",
+            ),
+            TokenIssuedAtRange => (
+                "token_issued_at_range",
+                401,
+                "Jwt payload [iat] field is not a positive 64 bit integer",
             ),
             TokenSignatureBase64 => (
                 "token_signature_base64",
@@ -286,6 +361,7 @@ impl Reason {
                 "Jwks doesn't have key to match kid or alg from Jwt",
             ),
             KeysUnavailable => ("keys_unavailable", 401, "Jwks remote fetch is failed"),
+            AuthorizerUnknown => ("authorizer_unknown", 403, "RBAC: access denied"),
             PolicyDenied => ("policy_denied", 403, "RBAC: access denied"),
             PolicyNotAllowed => ("policy_not_allowed", 403, "RBAC: access denied"),
             AuthorityUnknown => ("authority_unknown", 404, ""),

@@ -16,6 +16,8 @@ pub struct AuthorizationPolicy {
     pub namespace: String,
     /// What happens when a rule matches.
     pub action: Action,
+    /// `provider.name`: who is asked; given for [`Action::Custom`] alone.
+    pub provider: Option<String>,
     /// Where it is attached; empty means everywhere.
     pub applies_to: Vec<AppliesTo>,
     /// It matches when one of them does; none never matches.
@@ -34,6 +36,8 @@ pub enum Action {
     Deny,
     /// A match is noted.
     Audit,
+    /// A match is for an external authorizer to judge.
+    Custom,
 }
 
 /// `rules[]`: matches when one of the sources, one of the operations and every `when` do. Without
@@ -48,10 +52,11 @@ pub struct Rule {
     pub when: Vec<Demand>,
 }
 
-const ACTIONS: [(&str, Action); 3] = [
+const ACTIONS: [(&str, Action); 4] = [
     ("ALLOW", Action::Allow),
     ("DENY", Action::Deny),
     ("AUDIT", Action::Audit),
+    ("CUSTOM", Action::Custom),
 ];
 
 /// Fields that Istio does not allow in one source.
@@ -79,10 +84,13 @@ fn policy(at: At<'_>, mesh: &Mesh) -> Option<AuthorizationPolicy> {
     let name = fields.required("name").and_then(|at| at.name());
     let namespace = fields.required("namespace").and_then(|at| at.name());
     let action = fields.optional("action").map(|at| at.one_of(&ACTIONS));
+    let action = action.unwrap_or_else(|| Some(Action::default()));
+    let provider = fields.optional("provider");
     let applies_to = AppliesTo::read(&mut fields);
     let context = Context {
         namespace: namespace.as_deref().unwrap_or_default(),
         mesh,
+        before_tokens: action == Some(Action::Custom),
     };
     let rules = fields
         .optional("rules")
@@ -90,21 +98,42 @@ fn policy(at: At<'_>, mesh: &Mesh) -> Option<AuthorizationPolicy> {
         .unwrap_or_default();
     let dry_run = fields.optional("dryRun");
     fields.finish();
-    let action = action.unwrap_or_else(|| Some(Action::default()))?;
+    let action = action?;
     if action != Action::Allow && rules.is_empty() {
         at.fault("a policy without `rules` never matches; give it rules or leave it out");
     }
-    if let Some(dry_run) = dry_run.filter(|_| action == Action::Audit) {
-        dry_run.fault("an `AUDIT` policy changes nothing anyway; leave it out");
+    match (action, dry_run) {
+        (Action::Audit, Some(dry_run)) => {
+            dry_run.fault("an `AUDIT` policy changes nothing anyway; leave it out");
+        }
+        (Action::Custom, Some(dry_run)) => {
+            dry_run.fault("not for a `CUSTOM` policy; leave it out");
+        }
+        _ => {}
+    }
+    match (action, provider) {
+        (Action::Custom, None) => at.fault("`provider` is missing; a `CUSTOM` policy needs one"),
+        (Action::Allow | Action::Deny | Action::Audit, Some(provider)) => {
+            provider.fault("only for `CUSTOM`; leave it out");
+        }
+        _ => {}
     }
     Some(AuthorizationPolicy {
         name: name?,
         namespace: namespace?,
         action,
+        provider: provider.and_then(provider_name),
         applies_to,
         rules,
         dry_run: dry_run.and_then(|at| at.boolean()).unwrap_or(false),
     })
+}
+
+fn provider_name(at: At<'_>) -> Option<String> {
+    let mut fields = at.object()?;
+    let name = fields.required("name").and_then(|at| at.name());
+    fields.finish();
+    name
 }
 
 fn rule(at: At<'_>, context: &Context<'_>) -> Option<Rule> {

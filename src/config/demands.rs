@@ -6,6 +6,7 @@
 use super::mesh::Mesh;
 use super::reader::{At, Fields};
 use crate::policy::{PathPattern, PeerPrincipal, Predicate, RequestPrincipal, StringMatch};
+use crate::request::MetadataKey;
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -23,6 +24,8 @@ pub(super) struct Context<'a> {
     /// Of the policy.
     pub namespace: &'a str,
     pub mesh: &'a Mesh,
+    /// Whether it is judged before anybody knows who is asking (Istio's CUSTOM).
+    pub before_tokens: bool,
 }
 
 type Read = fn(&str, &Context<'_>) -> Result<Vec<Predicate>, String>;
@@ -84,15 +87,10 @@ pub(super) fn when(at: At<'_>, context: &Context<'_>) -> Option<Demand> {
         at.fault("no values; give `values`, `notValues` or both");
     }
     let key = key.and_then(|key| key.parsed(Key::parse))?;
-    let read = |at: Option<At<'_>>| match at {
-        Some(at) => at
-            .non_empty_list(|at| at.parsed(|text| key.read(text, context)))
-            .concat(),
-        None => Vec::new(),
-    };
+    let read = |text: &str| key.read(text, context);
     Some(Demand {
-        any_of: read(values),
-        none_of: read(not_values),
+        any_of: predicates(values, context, read),
+        none_of: predicates(not_values, context, read),
     })
 }
 
@@ -103,11 +101,8 @@ fn read_fields(
 ) -> Vec<Demand> {
     let mut demands = Vec::new();
     for (name, negative, read) in table {
-        let mut values = |name: &'static str| match fields.optional(name) {
-            Some(at) => at
-                .non_empty_list(|at| at.parsed(|text| read(text, context)))
-                .concat(),
-            None => Vec::new(),
+        let mut values = |name: &'static str| {
+            predicates(fields.optional(name), context, |text| read(text, context))
         };
         let demand = Demand {
             any_of: values(name),
@@ -120,6 +115,22 @@ fn read_fields(
     demands
 }
 
+/// Every value of a list, read.
+fn predicates(
+    at: Option<At<'_>>,
+    context: &Context<'_>,
+    read: impl Fn(&str) -> Result<Vec<Predicate>, String>,
+) -> Vec<Predicate> {
+    let Some(at) = at else { return Vec::new() };
+    let predicates = at.non_empty_list(|at| at.parsed(&read)).concat();
+    if context.before_tokens && predicates.iter().any(Predicate::is_about_the_caller) {
+        at.fault(
+            "not allowed in a `CUSTOM` policy, which is judged before anybody knows who is asking",
+        );
+    }
+    predicates
+}
+
 /// A key of `when`.
 enum Key {
     Named(Read),
@@ -127,6 +138,8 @@ enum Key {
     Header(String),
     /// `request.auth.claims[A][B]`
     Claim(Vec<String>),
+    /// `experimental.envoy.filters.FILTER[KEY]`
+    Metadata(MetadataKey),
 }
 
 // === impl Key ===
@@ -148,6 +161,11 @@ impl Key {
                 "`request.auth.claims[NAME]`, or `[A][B]` for a claim in another".to_owned()
             });
         }
+        if let Some(rest) = text.strip_prefix("experimental.") {
+            return MetadataKey::parse(rest)
+                .map(Self::Metadata)
+                .ok_or_else(|| "`experimental.envoy.filters.FILTER[KEY]`".to_owned());
+        }
         let named = WHEN
             .iter()
             .find(|(name, _)| *name == text)
@@ -155,7 +173,8 @@ impl Key {
         named.ok_or_else(|| {
             let names: Vec<_> = WHEN.iter().map(|(name, _)| format!("`{name}`")).collect();
             format!(
-                "{}, `request.headers[NAME]`, `request.auth.claims[NAME]`",
+                "{}, `request.headers[NAME]`, `request.auth.claims[NAME]`, \
+                 `experimental.envoy.filters.FILTER[KEY]`",
                 names.join(", ")
             )
         })
@@ -173,6 +192,17 @@ impl Key {
                 path.clone(),
                 StringMatch::parse(text),
             )]),
+            Self::Metadata(key) => {
+                let in_list = text
+                    .strip_prefix('[')
+                    .and_then(|rest| rest.strip_suffix(']'));
+                let value = StringMatch::parse(in_list.unwrap_or(text));
+                let key = key.clone();
+                Ok(vec![match in_list {
+                    Some(_) => Predicate::MetadataList(key, value),
+                    None => Predicate::Metadata(key, value),
+                }])
+            }
         }
     }
 }

@@ -319,7 +319,11 @@ fn jwt_rules() {
 fn authorization_policies() {
     let to = |operation: Value| json!({"rules": [{"to": [{"operation": operation}]}]});
     let from = |source: Value| json!({"rules": [{"from": [{"source": source}]}]});
+    let custom =
+        |rule: Value| json!({"action": "CUSTOM", "provider": {"name": "p"}, "rules": [rule]});
     const RULE: &str = "$.authorizationPolicies[0].rules[0]";
+    const WHO: &str = "not allowed in a `CUSTOM` policy, which is judged before anybody knows who \
+                       is asking";
     const EMPTY: &str = "an empty list; leave the field out or give at least one item";
     for (members, expected) in [
         (
@@ -331,9 +335,50 @@ fn authorization_policies() {
             "$.authorizationPolicies[0]: `namespace` is missing".to_owned(),
         ),
         (
-            json!({"action": "CUSTOM"}),
-            "$.authorizationPolicies[0].action: found `CUSTOM`; allowed: `ALLOW`, `DENY`, `AUDIT`"
+            json!({"action": "LOG"}),
+            "$.authorizationPolicies[0].action: found `LOG`; allowed: `ALLOW`, `DENY`, `AUDIT`, \
+             `CUSTOM`"
                 .to_owned(),
+        ),
+        (
+            json!({"action": "CUSTOM"}),
+            "$.authorizationPolicies[0]: `provider` is missing; a `CUSTOM` policy needs one"
+                .to_owned(),
+        ),
+        (
+            json!({"action": "CUSTOM", "provider": {}}),
+            "$.authorizationPolicies[0].provider: `name` is missing".to_owned(),
+        ),
+        (
+            json!({"provider": {"name": "p"}}),
+            "$.authorizationPolicies[0].provider: only for `CUSTOM`; leave it out".to_owned(),
+        ),
+        (
+            custom(json!({"from": [{"source": {"notNamespaces": ["a"]}}]})),
+            format!("{RULE}.from[0].source.notNamespaces: {WHO}"),
+        ),
+        (
+            custom(json!({"from": [{"source": {"requestPrincipals": ["*"]}}]})),
+            format!("{RULE}.from[0].source.requestPrincipals: {WHO}"),
+        ),
+        (
+            custom(json!({"when": [{"key": "source.principal", "values": ["*"]}]})),
+            format!("{RULE}.when[0].values: {WHO}"),
+        ),
+        (
+            custom(json!({"when": [{"key": "request.auth.claims[a]", "notValues": ["*"]}]})),
+            format!("{RULE}.when[0].notValues: {WHO}"),
+        ),
+        (
+            json!({"action": "CUSTOM", "provider": {"name": "p"}, "dryRun": true}),
+            "$.authorizationPolicies[0].dryRun: not for a `CUSTOM` policy; leave it out".to_owned(),
+        ),
+        (
+            json!({"rules": [{"when": [{"key": "experimental.envoy.http[a]", "values": ["x"]}]}]}),
+            format!(
+                "{RULE}.when[0].key: found `experimental.envoy.http[a]`; allowed: \
+                 `experimental.envoy.filters.FILTER[KEY]`"
+            ),
         ),
         (
             json!({"action": "DENY", "rules": null}),
@@ -350,7 +395,7 @@ fn authorization_policies() {
         (
             json!({"selector": {}}),
             "$.authorizationPolicies[0].selector: unknown field; allowed here: `name`, \
-             `namespace`, `action`, `appliesTo`, `rules`, `dryRun`"
+             `namespace`, `action`, `provider`, `appliesTo`, `rules`, `dryRun`"
                 .to_owned(),
         ),
         (

@@ -1,17 +1,34 @@
-//! AUDIT, DENY and ALLOW, as Istio evaluates them over one reading of a request.
+//! CUSTOM, AUDIT, DENY and ALLOW, as Istio evaluates them over one reading of a request.
 //!
 //! What cannot be told makes a rule that refuses match, and one that allows not.
 
 use super::{Look, Stop};
 use crate::identity::Identity;
 use crate::policy::{Facts, RuleSet, Rules, Site, Truth};
-use crate::request::Reading;
+use crate::request::{Reading, Request};
 use crate::verdict::{Note, Reason, Refusal};
 use std::rc::Rc;
 
 // === impl Look ===
 
 impl Look<'_> {
+    /// Whether an external authorizer is to judge the request: no provider is known, so that what
+    /// a CUSTOM policy matches is refused, as Istio does it. Before any token is looked at.
+    pub(super) fn ask_authorizers(
+        &self,
+        sites: &[&Site],
+        reading: &Reading<'_>,
+    ) -> Result<(), Stop> {
+        let facts = facts(self.request, reading, None);
+        match self.refusing(sites, |site| &site.enforced.custom, &facts) {
+            None => Ok(()),
+            Some(rule) => Err(Stop::Refuse(Refusal {
+                reason: Reason::AuthorizerUnknown,
+                rule: Some(rule),
+            })),
+        }
+    }
+
     /// The rule that allows the request, if one is needed.
     pub(super) fn authorize(
         &mut self,
@@ -19,14 +36,7 @@ impl Look<'_> {
         reading: &Reading<'_>,
         identity: Option<&Identity>,
     ) -> Result<Option<Rc<str>>, Stop> {
-        let facts = Facts {
-            authority: self.request.authority,
-            method: &reading.method,
-            path: &reading.path,
-            headers: self.request.headers,
-            identity,
-            connection: self.request.connection,
-        };
+        let facts = facts(self.request, reading, identity);
         let audited = sites.iter().filter_map(|site| {
             first_match(&site.enforced.audit, &facts, |truth| truth != Truth::False)
         });
@@ -50,23 +60,11 @@ impl Look<'_> {
         rules: fn(&Site) -> &RuleSet,
         facts: &Facts<'_>,
     ) -> Result<Option<Rc<str>>, Refusal> {
-        if sites.iter().any(|site| !rules(site).deny.is_empty()) {
-            for authority in self.request.authorities() {
-                let facts = Facts {
-                    authority: &authority,
-                    ..*facts
-                };
-                let denying = sites.iter().filter_map(|site| {
-                    first_match(&rules(site).deny, &facts, |truth| truth != Truth::False)
-                });
-                // Envoy reports the first in the order of the names.
-                if let Some(rule) = denying.min() {
-                    return Err(Refusal {
-                        reason: Reason::PolicyDenied,
-                        rule: Some(rule),
-                    });
-                }
-            }
+        if let Some(rule) = self.refusing(sites, |site| &rules(site).deny, facts) {
+            return Err(Refusal {
+                reason: Reason::PolicyDenied,
+                rule: Some(rule),
+            });
         }
         if !sites
             .iter()
@@ -81,6 +79,46 @@ impl Look<'_> {
             .next()
             .map(Some)
             .ok_or(Reason::PolicyNotAllowed.into())
+    }
+
+    /// The first rule that matches, of those whose match keeps a request from going on: with and
+    /// without the port of the authority, and also where it cannot be told.
+    fn refusing<'s>(
+        &self,
+        sites: &'s [&Site],
+        rules: impl Fn(&'s Site) -> &'s Rules,
+        facts: &Facts<'_>,
+    ) -> Option<Rc<str>> {
+        if sites.iter().all(|site| rules(site).is_empty()) {
+            return None;
+        }
+        self.request.authorities().find_map(|authority| {
+            let facts = Facts {
+                authority: &authority,
+                ..*facts
+            };
+            let matching = sites
+                .iter()
+                .filter_map(|site| first_match(rules(site), &facts, |truth| truth != Truth::False));
+            // Envoy reports the first in the order of the names.
+            matching.min()
+        })
+    }
+}
+
+/// What rules see of one reading of a request.
+fn facts<'f>(
+    request: &'f Request<'_>,
+    reading: &'f Reading<'_>,
+    identity: Option<&'f Identity>,
+) -> Facts<'f> {
+    Facts {
+        authority: request.authority,
+        method: &reading.method,
+        path: &reading.path,
+        headers: request.headers,
+        identity,
+        connection: request.connection,
     }
 }
 

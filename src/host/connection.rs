@@ -7,7 +7,7 @@ use crate::request::{Connection, Needs, Peer};
 use std::net::SocketAddr;
 
 /// Gathers what is needed about the connection of the current stream.
-pub fn gather(needs: Needs) -> Connection {
+pub fn gather(needs: &Needs) -> Connection {
     let mut connection = Connection::default();
     if needs.remote {
         connection.remote = address(&["source", "address"]).map(|address| address.ip());
@@ -20,6 +20,12 @@ pub fn gather(needs: Needs) -> Connection {
     }
     if needs.peer {
         connection.peer = peer();
+    }
+    for key in &needs.metadata {
+        let path = ["metadata", "filter_metadata", &key.filter, &key.key];
+        connection
+            .metadata
+            .push((key.clone(), abi::property(&path)));
     }
     connection
 }

@@ -57,7 +57,7 @@ impl HttpContext for Filter {
             refuse(&Reason::Internal.into(), None);
             return Action::Pause;
         };
-        let connection = connection::gather(plugin.policy.needs);
+        let connection = connection::gather(&plugin.policy.needs);
         let facts = Gathered {
             headers,
             connection,

@@ -2,7 +2,7 @@
 
 use super::{PathPattern, PeerPrincipal, RequestPrincipal, StringMatch, Truth};
 use crate::identity::Identity;
-use crate::request::{Connection, Headers};
+use crate::request::{Connection, Headers, MetadataKey};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -33,6 +33,10 @@ pub enum Predicate {
     RemoteIp(IpNet),
     /// `connection.sni`
     Sni(StringMatch),
+    /// `experimental.envoy.filters.…[…]`: a text that another filter has left for us.
+    Metadata(MetadataKey, StringMatch),
+    /// The same with a value `[v]`: one text of a list.
+    MetadataList(MetadataKey, StringMatch),
 }
 
 /// What predicates see of a request: one reading of it, and who sent it.
@@ -89,7 +93,28 @@ impl Predicate {
             Self::SourceIp(block) => within(block, facts.headers.last_forwarded_for()),
             Self::RemoteIp(block) => within(block, connection.remote),
             Self::Sni(value) => value.matches(&connection.sni).into(),
+            Self::Metadata(key, value) => match connection.metadata(key) {
+                // The host does not tell a text from a number, a truth or a list, whose bytes are
+                // hardly ever printable.
+                odd if odd.iter().any(u8::is_ascii_control) => Truth::Unknown,
+                odd if std::str::from_utf8(odd).is_err() => Truth::Unknown,
+                text => value.matches(text).into(),
+            },
+            Self::MetadataList(key, value) => {
+                // A list is in the form of a header map, a text as the name of each line.
+                let list = Headers::from_abi(connection.metadata(key).to_vec());
+                list.is_ok_and(|list| list.iter().any(|(text, _)| value.matches(text)))
+                    .into()
+            }
         }
+    }
+
+    /// Whether it is about who sent the request, by token or by certificate.
+    pub(crate) fn is_about_the_caller(&self) -> bool {
+        matches!(
+            self,
+            Self::Principal(_) | Self::RequestPrincipal(_) | Self::Claim(..)
+        )
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Site {
 /// Rules of policies, by action.
 #[derive(Default, Debug)]
 pub struct RuleSet {
+    /// Rules that an external authorizer is to judge.
+    pub custom: Rules,
     /// Rules that note.
     pub audit: Rules,
     /// Rules that refuse.
@@ -72,6 +74,7 @@ impl Site {
 
     fn finish(&mut self) {
         for rules in [&mut self.enforced, &mut self.dry_run] {
+            rules.custom.finish();
             rules.audit.finish();
             rules.deny.finish();
             rules.allow.finish();
@@ -97,6 +100,7 @@ impl RuleSet {
             Action::Allow => &mut self.allow,
             Action::Deny => &mut self.deny,
             Action::Audit => &mut self.audit,
+            Action::Custom => &mut self.custom,
         }
     }
 

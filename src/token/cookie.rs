@@ -4,13 +4,12 @@
 
 use crate::request::Headers;
 
-/// Every value of a cookie that is not empty.
+/// Every value of a cookie, also if it is empty.
 pub(super) fn values<'r>(headers: &'r Headers, name: &str) -> impl Iterator<Item = &'r [u8]> {
-    let values = cookies(headers).filter_map(move |cookie| {
+    cookies(headers).filter_map(move |cookie| {
         let (found, value) = pair(cookie)?;
         (found == name.as_bytes()).then(|| unquoted(value))
-    });
-    values.filter(|value| !value.is_empty())
+    })
 }
 
 /// The one line `cookie` without the cookies of these names, empty if none is left; `None` if there
@@ -71,7 +70,8 @@ mod tests {
             (&["x=1", "t=a"], &["a"]),
             (&["t=\"a\""], &["a"]),
             (&["t=a=b"], &["a=b"]),
-            (&["tt=a; T=a; t; t="], &[]),
+            (&["tt=a; T=a; t"], &[]),
+            (&["t="], &[""]),
         ] {
             let found: Vec<_> = values(&headers(lines), "t")
                 .map(String::from_utf8_lossy)

@@ -147,25 +147,39 @@ pub fn plain_audience(audience: &str) -> &str {
 
 impl Claims {
     fn read(claims: Map<String, Value>) -> Result<Self, Reason> {
-        for name in ["iss", "sub", "jti"] {
-            if claims.get(name).is_some_and(|claim| !claim.is_string()) {
-                return Err(Reason::TokenClaimType);
-            }
-        }
-        let time = |name: &str| claims.get(name).map(seconds).transpose();
-        let (expires, not_before, _) = (time("exp")?, time("nbf")?, time("iat")?);
-        let text = |value: &Value| {
-            value
-                .as_str()
-                .map(str::to_owned)
-                .ok_or(Reason::TokenClaimType)
+        // In Envoy's order, which decides what is reported.
+        let text = |name: &str, otherwise: Reason| match claims.get(name) {
+            Some(claim) if !claim.is_string() => Err(otherwise),
+            _ => Ok(()),
+        };
+        let time = |name: &str, no_number: Reason, no_time: Reason| {
+            let claim = claims.get(name);
+            claim.map(|it| seconds(it, no_number, no_time)).transpose()
+        };
+        text("iss", Reason::TokenIssuerType)?;
+        text("sub", Reason::TokenSubjectType)?;
+        time("iat", Reason::TokenIssuedAtType, Reason::TokenIssuedAtRange)?;
+        let not_before = time(
+            "nbf",
+            Reason::TokenNotBeforeType,
+            Reason::TokenNotBeforeRange,
+        )?;
+        let expires = time(
+            "exp",
+            Reason::TokenExpirationType,
+            Reason::TokenExpirationRange,
+        )?;
+        text("jti", Reason::TokenIdType)?;
+        let audience = |value: &Value| {
+            let text = value.as_str().map(str::to_owned);
+            text.ok_or(Reason::TokenAudienceType)
         };
         let audiences = match claims.get("aud") {
             None => Vec::new(),
             Some(Value::Array(audiences)) => {
-                audiences.iter().map(text).collect::<Result<_, _>>()?
+                audiences.iter().map(audience).collect::<Result<_, _>>()?
             }
-            Some(audience) => vec![text(audience)?],
+            Some(only) => vec![audience(only)?],
         };
         Ok(Self {
             all: Rc::new(Value::Object(claims)),
@@ -227,7 +241,10 @@ impl Claims {
 }
 
 /// Seconds since the Unix epoch; a fraction is dropped.
-fn seconds(claim: &Value) -> Result<u64, Reason> {
+fn seconds(claim: &Value, no_number: Reason, no_time: Reason) -> Result<u64, Reason> {
+    if !claim.is_number() {
+        return Err(no_number);
+    }
     let whole = claim.as_u64().or_else(|| {
         let number = claim
             .as_f64()
@@ -239,9 +256,7 @@ fn seconds(claim: &Value) -> Result<u64, Reason> {
         )]
         Some(number as u64)
     });
-    whole
-        .filter(|seconds| *seconds < MAX_TIME)
-        .ok_or(Reason::TokenClaimType)
+    whole.filter(|seconds| *seconds < MAX_TIME).ok_or(no_time)
 }
 
 #[cfg(test)]

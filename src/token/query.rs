@@ -9,9 +9,7 @@ pub(super) fn values<'r>(path: &'r [u8], name: &'r str) -> impl Iterator<Item = 
     let (_, query, _) = split(path);
     let pairs = query.split(|byte| *byte == b'&').map(pair);
     let named = pairs.filter(move |(found, _)| *percent_decode(found) == *name.as_bytes());
-    named
-        .map(|(_, value)| percent_decode(value))
-        .filter(|value| !value.is_empty())
+    named.map(|(_, value)| percent_decode(value))
 }
 
 /// The path without the parameters of these names; `None` if it has none of them.
@@ -74,8 +72,8 @@ mod tests {
             ("/?%74=a", vec!["a"]),
             ("/?t=a=b", vec!["a=b"]),
             ("/?tt=a", vec![]),
-            ("/?t", vec![]),
-            ("/?t=", vec![]),
+            ("/?t", vec![""]),
+            ("/?t=", vec![""]),
             ("/t=a", vec![]),
             ("/#?t=a", vec![]),
             ("/?t=a#&t=b", vec!["a"]),

@@ -54,3 +54,5 @@ mod log;
 mod play;
 #[path = "envoy/reload.rs"]
 mod reload;
+#[path = "envoy/side_by_side/mod.rs"]
+mod side_by_side;

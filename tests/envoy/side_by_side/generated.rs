@@ -1,0 +1,1 @@
+//! Policies and requests that nobody thought of.

@@ -1,0 +1,13 @@
+//! Portcullis beside Envoy's own filters, in one Envoy, with the same policies: the same answers.
+//!
+//! `native` writes a configuration in Envoy's terms, as Istio would; `pair` asks both; what may
+//! differ is the list in `differences`, each with its reason. `by_hand` has a case for each field
+//! and each trap, `generated` has thousands that nobody thought of.
+
+mod by_hand;
+mod differences;
+mod generated;
+mod matchers;
+mod native;
+mod pair;
+mod tokens;

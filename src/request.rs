@@ -114,6 +114,14 @@ impl<'a> Request<'a> {
         Ok(readings.collect())
     }
 
+    /// What stands behind the path: `?` and query, `#` and fragment; may be empty.
+    #[must_use]
+    pub fn query(&self) -> &'a [u8] {
+        self.path
+            .get(path::without_query(self.path).len()..)
+            .unwrap_or_default()
+    }
+
     /// Whether it is a CORS preflight, as Envoy's jwt_authn filter tells one.
     #[must_use]
     pub fn is_preflight(&self) -> bool {

@@ -186,7 +186,14 @@ impl Key {
             Self::Header(name) => {
                 // A header that is there but empty is present; no other value is.
                 let value = (text != "*").then(|| StringMatch::parse(text));
-                Ok(vec![Predicate::Header(name.as_str().into(), value)])
+                let matching = || StringMatch::parse(text);
+                Ok(vec![match name.as_str() {
+                    // Envoy knows `Host` under this name; a pseudo-header is read as its field is.
+                    ":authority" | "host" => Predicate::Authority(matching()),
+                    ":method" => Predicate::Method(matching()),
+                    ":path" => Predicate::Target(matching()),
+                    name => Predicate::Header(name.into(), value),
+                }])
             }
             Self::Claim(path) => Ok(vec![Predicate::Claim(
                 path.clone(),

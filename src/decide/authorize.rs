@@ -116,6 +116,7 @@ fn facts<'f>(
         authority: request.authority,
         method: &reading.method,
         path: &reading.path,
+        query: request.query(),
         headers: request.headers,
         identity,
         connection: request.connection,

@@ -15,6 +15,8 @@ pub enum Predicate {
     Method(StringMatch),
     /// `paths`: without query.
     Path(PathPattern),
+    /// `request.headers[:path]`: with query.
+    Target(StringMatch),
     /// `ports`, `destination.port`: of the gateway, where the connection ended.
     Port(u16),
     /// `destination.ip`
@@ -48,6 +50,8 @@ pub struct Facts<'a> {
     pub method: &'a [u8],
     /// The path without query.
     pub path: &'a [u8],
+    /// What stands behind the path: `?` and query, `#` and fragment; may be empty.
+    pub query: &'a [u8],
     /// The headers as sent.
     pub headers: &'a Headers,
     /// From a verified token, if there was one.
@@ -65,6 +69,7 @@ impl Predicate {
             Self::Authority(value) => value.matches(facts.authority).into(),
             Self::Method(value) => value.matches(facts.method).into(),
             Self::Path(value) => value.matches(facts.path).into(),
+            Self::Target(value) => value.matches(&[facts.path, facts.query].concat()).into(),
             Self::Port(port) => match connection.destination {
                 Some(destination) => (destination.port() == *port).into(),
                 None => Truth::Unknown,

@@ -35,7 +35,7 @@ on_every_envoy! {
             let pair = Pair::of(&envoy, &group.name);
             for case in &group.cases {
                 asked += 1;
-                let wrong = case.play(&pair, &tokens, version);
+                let wrong = case.play(&group.config, &pair, &tokens, version);
                 failures.extend(wrong.map(|wrong| format!("{}: {wrong}", group.name)));
             }
         }
@@ -130,9 +130,16 @@ impl Case {
     }
 
     /// What is not as it should be.
-    fn play(&self, pair: &Pair, tokens: &Tokens, version: Version) -> Option<String> {
+    fn play(
+        &self,
+        config: &Value,
+        pair: &Pair,
+        tokens: &Tokens,
+        version: Version,
+    ) -> Option<String> {
         let (theirs, ours) = pair.ask(&self.asked, tokens);
-        let difference = (theirs != ours).then(|| explained(&self.asked, &theirs, &ours, version));
+        let difference =
+            (theirs != ours).then(|| explained(config, &self.asked, &theirs, &ours, version));
         let found = difference.map(|it| it.map_or("no difference that is known", |it| it.name));
         // This one depends on the version, and is Envoy's mistake.
         let joined = version == Version::V1_36 && self.asked.values("x-role").count() > 1;

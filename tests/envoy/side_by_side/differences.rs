@@ -2,6 +2,8 @@
 //!
 //! Each is recognised by what was asked and by both answers, as narrowly as it can be.
 
+use serde_json::Value;
+
 use super::pair::{Answer, Asked};
 use crate::harness::Version;
 
@@ -15,24 +17,26 @@ pub struct Difference {
 
 /// All that a difference is recognised by.
 struct Question<'a> {
+    config: &'a Value,
     asked: &'a Asked,
     theirs: &'a Answer,
     ours: &'a Answer,
     version: Version,
 }
 
-pub const DIFFERENCES: [Difference; 11] = [
+pub const DIFFERENCES: [Difference; 13] = [
     Difference {
         name: "authority unreadable",
         why: "servers read it in different ways, so no rule for a host can hold",
         applies: |it| it.ours.status == 400 && is_odd(&it.asked.authority),
     },
     Difference {
-        name: "port or dot in Host",
+        name: "other spelling of Host",
         why: "the same host must not be reachable around a rule that refuses",
         applies: |it| {
             let authority = &it.asked.authority;
-            it.is_refused_by_policy() && (authority.contains(':') || authority.ends_with('.'))
+            let odd = authority.contains(|it: char| it == ':' || it.is_ascii_uppercase());
+            it.is_refused_by_policy() && (odd || authority.ends_with('.'))
         },
     },
     Difference {
@@ -47,9 +51,17 @@ pub const DIFFERENCES: [Difference; 11] = [
         name: "scheme in another case",
         why: "RFC 9110, 11.1: a scheme is compared without regard to case; to Envoy it is no token",
         applies: |it| {
-            it.asked.has_scheme(|value| {
-                !value.starts_with("Bearer ") && value.to_ascii_lowercase().starts_with("bearer ")
-            })
+            let other_case = |value: &str, scheme: &str| {
+                !value.starts_with(scheme)
+                    && value
+                        .to_ascii_lowercase()
+                        .starts_with(&scheme.to_ascii_lowercase())
+            };
+            it.asked.has_scheme(|value| other_case(value, "Bearer "))
+                || it
+                    .asked
+                    .values("x-token")
+                    .any(|value| other_case(value, "jwt "))
         },
     },
     Difference {
@@ -64,10 +76,19 @@ pub const DIFFERENCES: [Difference; 11] = [
         name: "text around the token",
         why: "a value with more than a token in it is no token; Envoy takes out what could be one",
         applies: |it| {
-            let around = |value: &str| {
-                value.contains("  ${") || value.contains("} ") || value.contains("${odd-letters}")
+            let around = |name: &str, value: &str| {
+                let scheme = name == "x-token" && value.contains(" ${");
+                scheme
+                    || value.contains("  ${")
+                    || value.contains("} ")
+                    || value.contains("${odd-letters}")
             };
-            it.ours.status == 401 && it.asked.lines.iter().any(|(_, value)| around(value))
+            it.ours.status == 401
+                && it
+                    .asked
+                    .lines
+                    .iter()
+                    .any(|(name, value)| around(name, value))
         },
     },
     Difference {
@@ -79,35 +100,52 @@ pub const DIFFERENCES: [Difference; 11] = [
         name: "cookie taken out",
         why: "a token that is not to be forwarded does not go on in a cookie either",
         applies: |it| {
-            let others = |answer: &Answer| {
-                let mut others = answer.clone();
-                others.upstream.remove("cookie");
-                others
-            };
-            others(it.theirs) == others(it.ours)
-                && it.asked.values("cookie").any(|value| value.contains("${"))
+            let token = it.asked.values("cookie").any(|value| value.contains("${"));
+            token && it.agree_but_for(&["cookie"])
+        },
+    },
+    Difference {
+        name: "copy of the token",
+        why: "the same token at a place where another rule looks for one does not go on either",
+        applies: |it| {
+            let gone = !it.ours.upstream.contains_key("x-token")
+                || !it.ours.upstream.contains_key("authorization");
+            gone && it.asked.credentials() > 1 && it.agree_but_for(&["x-token", "authorization"])
         },
     },
     Difference {
         name: "query as it was sent",
         why: "taking a parameter out leaves the others as they were; Envoy writes the query anew",
+        applies: |it| it.asked.target.contains("${") && it.agree_but_for(&[":path"]),
+    },
+    Difference {
+        name: "forged claims",
+        why: "a header that tells an upstream of claims is never the client's; Envoy takes it out only where it gets to the rule that writes it",
         applies: |it| {
-            let others = |answer: &Answer| {
-                let mut others = answer.clone();
-                others.upstream.remove(":path");
-                others
-            };
-            others(it.theirs) == others(it.ours) && it.asked.target.contains("${")
+            let forged: Vec<_> = it
+                .asked
+                .lines
+                .iter()
+                .filter(|(_, value)| value == "forged")
+                .collect();
+            let names: Vec<&str> = forged.iter().map(|(name, _)| name.as_str()).collect();
+            let removed = names.iter().all(|name| {
+                it.ours.upstream.get(name).is_none_or(|it| it != "forged")
+                    || it.theirs.upstream.get(name) == it.ours.upstream.get(name)
+            });
+            !names.is_empty() && removed && it.agree_but_for(&names)
         },
     },
     Difference {
         name: "any issuer but those with rules",
         why: "whoever holds the keys of a rule for any issuer may not speak for one with its own",
         applies: |it| {
-            it.ours.status == 401
-                && it.theirs.status != 401
-                && it.asked.credentials() > 0
-                && it.ours.body != "Found multiple Jwt tokens"
+            let issuers = || it.config["jwtRules"].as_array().into_iter().flatten();
+            let named = |rule: &Value| !rule["issuer"].is_null();
+            let mixed = issuers().any(named) && !issuers().all(named);
+            // Another rule decides: it may refuse, or tell the upstream other things.
+            let other_rule = it.ours.challenge.is_some() || it.ours.status == it.theirs.status;
+            mixed && other_rule && it.asked.credentials() > 0
         },
     },
     Difference {
@@ -119,12 +157,14 @@ pub const DIFFERENCES: [Difference; 11] = [
 
 /// The difference that explains why the answers are not the same.
 pub fn explained(
+    config: &Value,
     asked: &Asked,
     theirs: &Answer,
     ours: &Answer,
     version: Version,
 ) -> Option<&'static Difference> {
     let question = Question {
+        config,
         asked,
         theirs,
         ours,
@@ -138,6 +178,16 @@ pub fn explained(
 // === impl Question ===
 
 impl Question<'_> {
+    /// Whether the answers are the same, these headers for the upstream aside.
+    fn agree_but_for(&self, headers: &[&str]) -> bool {
+        let others = |answer: &Answer| {
+            let mut others = answer.clone();
+            others.upstream.retain(|name, _| !headers.contains(name));
+            others
+        };
+        others(self.theirs) == others(self.ours)
+    }
+
     fn is_refused_by_policy(&self) -> bool {
         self.ours.status == 403 && self.ours.body == "RBAC: access denied"
     }

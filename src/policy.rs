@@ -29,6 +29,7 @@ use crate::config::{self, Action, AppliesTo, Config, DefaultAction, PathMatching
 use crate::keys::{KeySource, SourceId};
 use crate::request::{Needs, OwnedHeaders};
 use crate::token::Locations;
+use crate::token::jwt::Demands;
 use site::Sites;
 use std::rc::Rc;
 
@@ -54,6 +55,8 @@ pub struct JwtRule {
     pub name: Rc<str>,
     /// `iss` must be exactly this; without one, an issuer that no other rule in scope names.
     pub issuer: Option<String>,
+    /// What it demands of every token.
+    pub demands: Demands,
     /// One of them must be in `aud`, each without scheme and trailing slash; empty: no demand.
     pub audiences: Vec<String>,
     /// Whose keys its tokens are signed with.
@@ -136,6 +139,7 @@ impl Policy {
         let compiled = Rc::new(JwtRule {
             name: rule.name.into(),
             issuer: rule.issuer,
+            demands: rule.demands,
             audiences: rule
                 .audiences
                 .iter()

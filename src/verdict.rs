@@ -125,6 +125,10 @@ pub enum Reason {
     TokenNotYetValid,
     /// It is expired.
     TokenExpired,
+    /// It has no `exp`, and the rule demands one.
+    TokenExpirationMissing,
+    /// It has no `sub`, and the rule demands one.
+    TokenSubjectMissing,
     /// It is for another audience.
     TokenAudience,
     /// Its signature is wrong.
@@ -172,7 +176,7 @@ impl From<Reason> for Refusal {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 43] = [
         Self::MethodUnreadable,
         Self::AuthorityUnreadable,
         Self::PathMissing,
@@ -204,6 +208,8 @@ impl Reason {
         Self::TokenIssuerUnknown,
         Self::TokenNotYetValid,
         Self::TokenExpired,
+        Self::TokenExpirationMissing,
+        Self::TokenSubjectMissing,
         Self::TokenAudience,
         Self::TokenSignature,
         Self::KeyUnknown,
@@ -353,6 +359,8 @@ impl Reason {
             TokenIssuerUnknown => ("token_issuer_unknown", 401, "Jwt issuer is not configured"),
             TokenNotYetValid => ("token_not_yet_valid", 401, "Jwt not yet valid"),
             TokenExpired => ("token_expired", 401, "Jwt is expired"),
+            TokenExpirationMissing => ("token_expiration_missing", 401, "Jwt has no expiration"),
+            TokenSubjectMissing => ("token_subject_missing", 401, "Jwt has no subject"),
             TokenAudience => ("token_audience", 403, "Audiences in Jwt are not allowed"),
             TokenSignature => ("token_signature", 401, "Jwt verification fails"),
             KeyUnknown => (

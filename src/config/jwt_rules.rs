@@ -3,9 +3,12 @@
 //! Reads and checks; which rules judge a request is [`crate::policy`]'s business.
 
 use super::AppliesTo;
-use super::reader::At;
+use super::reader::{At, Fields};
 use crate::keys::KeySet;
+use crate::token::jwt::{CLOCK_SKEW, Demands};
+use crate::token::signature::Algorithm;
 use http::Uri;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// One rule: whose tokens are accepted, where they are looked for, and what the upstream learns.
@@ -17,6 +20,8 @@ pub struct JwtRule {
     pub applies_to: Vec<AppliesTo>,
     /// `iss` must be exactly this. Without one, any issuer that no other rule in scope names.
     pub issuer: Option<String>,
+    /// `algorithms`, `clockSkew`, `requireExpiration`, `requireSubject`.
+    pub demands: Demands,
     /// One of them must be in `aud`; empty means no demand.
     pub audiences: Vec<String>,
     /// Where the keys come from.
@@ -77,6 +82,8 @@ pub struct RemoteKeys {
     pub cluster: String,
     /// How long one fetch may take.
     pub timeout: Duration,
+    /// How long keys serve before they are fetched again.
+    pub refresh: Duration,
 }
 
 /// Headers that no rule may set.
@@ -91,6 +98,14 @@ const OWNED_BY_HTTP: [&str; 6] = [
 
 /// How long one fetch of keys may take. Istio's default.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long keys serve before they are fetched again: Istio's default, and what is allowed. The
+/// longest is well below the time for which keys serve while fetches fail.
+const REFRESH: Duration = Duration::from_secs(300);
+const REFRESHES: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(43_200);
+
+/// More is no skew of clocks.
+const CLOCK_SKEWS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
 
 pub(super) fn read(at: Option<At<'_>>) -> Vec<JwtRule> {
     at.map(|at| at.list(rule)).unwrap_or_default()
@@ -109,6 +124,8 @@ fn rule(at: At<'_>) -> Option<JwtRule> {
     let jwks_uri = fields.optional("jwksUri");
     let cluster = fields.optional("cluster");
     let timeout = fields.optional("timeout").map(|at| at.duration());
+    let refresh = fields.optional("refresh");
+    let demands = demands(&mut fields);
     let from_headers = fields
         .optional("fromHeaders")
         .map(|at| at.non_empty_list(from_header));
@@ -138,14 +155,16 @@ fn rule(at: At<'_>) -> Option<JwtRule> {
     }
     let keys = match (jwks, jwks_uri) {
         (Some(jwks), None) => {
-            if let Some(cluster) = cluster {
-                cluster.fault("not used with `jwks`; leave it out");
+            for unused in cluster.iter().chain(&refresh) {
+                unused.fault("not used with `jwks`; leave it out");
             }
             inline(jwks).map(KeySource::Inline)
         }
         (None, Some(uri)) => {
             let timeout = timeout.unwrap_or(Some(FETCH_TIMEOUT));
-            remote(uri, cluster.map(text), timeout).map(KeySource::Remote)
+            let refresh = refresh.map(|at| at.duration_in(&REFRESHES));
+            let refresh = refresh.unwrap_or(Some(REFRESH));
+            remote(uri, cluster.map(text), timeout, refresh).map(KeySource::Remote)
         }
         (Some(_), Some(uri)) => {
             uri.fault("given beside `jwks`; one of the two is allowed");
@@ -164,6 +183,7 @@ fn rule(at: At<'_>) -> Option<JwtRule> {
         name: name.flatten().or_else(|| issuer.clone())?,
         applies_to,
         issuer,
+        demands,
         audiences: audiences.unwrap_or_default(),
         keys: keys?,
         from_headers: match from_headers {
@@ -183,6 +203,20 @@ fn rule(at: At<'_>) -> Option<JwtRule> {
     })
 }
 
+fn demands(fields: &mut Fields<'_>) -> Demands {
+    let algorithms = fields.optional("algorithms");
+    let algorithms = algorithms.map(|at| at.non_empty_list(|at| at.one_of(&Algorithm::NAMES)));
+    let skew = fields.optional("clockSkew");
+    let skew = skew.and_then(|at| at.duration_in(&CLOCK_SKEWS));
+    let mut flag = |name| fields.optional(name).and_then(|at| at.boolean());
+    Demands {
+        algorithms,
+        clock_skew: skew.unwrap_or(CLOCK_SKEW),
+        expiration: flag("requireExpiration").unwrap_or(false),
+        subject: flag("requireSubject").unwrap_or(false),
+    }
+}
+
 fn inline(at: At<'_>) -> Option<KeySet> {
     let (keys, skipped) = at.parsed(|text| {
         let read = KeySet::read(text.as_bytes());
@@ -199,6 +233,7 @@ fn remote(
     at: At<'_>,
     cluster: Option<Option<String>>,
     timeout: Option<Duration>,
+    refresh: Option<Duration>,
 ) -> Option<RemoteKeys> {
     const ALLOWED: &str = "an `http://` or `https://` URI with a host and without user";
     let uri: Uri = at.parsed(|text| text.parse().map_err(|_| ALLOWED.to_owned()))?;
@@ -225,6 +260,7 @@ fn remote(
             .to_owned(),
         cluster: cluster.unwrap_or_else(derived)?,
         timeout: timeout?,
+        refresh: refresh?,
     })
 }
 

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// One thing that is wrong with a configuration: where, what was found, what is allowed.
@@ -186,6 +187,17 @@ impl<'a> At<'a> {
         self.parsed(|text| {
             let whole = parse_duration(text).filter(|it| *it >= Duration::from_millis(1));
             whole.ok_or_else(|| "a duration of at least `1ms`, such as `5s` or `1m30s`".to_owned())
+        })
+    }
+
+    /// A duration within bounds.
+    pub(super) fn duration_in(&self, bounds: &RangeInclusive<Duration>) -> Option<Duration> {
+        self.parsed(|text| {
+            let whole = parse_duration(text).filter(|it| bounds.contains(it));
+            let (least, most) = (bounds.start().as_secs(), bounds.end().as_secs());
+            whole.ok_or_else(|| {
+                format!("a duration from `{least}s` to `{most}s`, such as `30s` or `1m30s`")
+            })
         })
     }
 

@@ -253,6 +253,21 @@ fn jwt_rules() {
         (json!({"timeout": "0s"}),
             "$.jwtRules[0].timeout: found `0s`; allowed: a duration of at least `1ms`, such as `5s` \
              or `1m30s`".to_owned()),
+        (json!({"refresh": "1m"}),
+            "$.jwtRules[0].refresh: not used with `jwks`; leave it out".to_owned()),
+        (json!({"jwks": null, "jwksUri": "https://b/", "refresh": "4s"}),
+            "$.jwtRules[0].refresh: found `4s`; allowed: a duration from `5s` to `43200s`, such as \
+             `30s` or `1m30s`".to_owned()),
+        (json!({"clockSkew": "2h"}),
+            "$.jwtRules[0].clockSkew: found `2h`; allowed: a duration from `0s` to `3600s`, such as \
+             `30s` or `1m30s`".to_owned()),
+        (json!({"algorithms": ["RS256", "none"]}),
+            "$.jwtRules[0].algorithms[1]: found `none`; allowed: `RS256`, `ES256`".to_owned()),
+        (json!({"algorithms": []}),
+            "$.jwtRules[0].algorithms: an empty list; leave the field out or give at least one item"
+                .to_owned()),
+        (json!({"requireSubject": "yes"}),
+            "$.jwtRules[0].requireSubject: found `yes`; allowed: `true` or `false`".to_owned()),
         (json!({"presence": "ALWAYS"}),
             "$.jwtRules[0].presence: found `ALWAYS`; allowed: `OPTIONAL`, `REQUIRED`".to_owned()),
         (json!({"issuer": ""}),
@@ -307,7 +322,7 @@ fn jwt_rules() {
             "$.jwtRules[0].forwardOriginalToken: found `true`; allowed: `true` or `false`".to_owned()),
         (json!({"jwks_uri": "x"}),
             "$.jwtRules[0].jwks_uri: unknown field; allowed here: `name`, `appliesTo`, `issuer`, \
-             `audiences`, `jwks`, `jwksUri`, `cluster`, `timeout`, `fromHeaders`, `fromParams`, \
+             `audiences`, `jwks`, `jwksUri`, `cluster`, `timeout`, `refresh`, `algorithms`, `clockSkew`, `requireExpiration`, `requireSubject`, `fromHeaders`, `fromParams`, \
              `fromCookies`, `forwardOriginalToken`, `spaceDelimitedClaims`, `presence`, \
              `outputPayloadToHeader`, `outputClaimToHeaders`".to_owned()),
     ] {

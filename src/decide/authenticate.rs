@@ -134,7 +134,7 @@ impl<'a> Look<'a> {
         known: Option<&Verified>,
         parsed: &mut Option<Jwt<'t>>,
     ) -> Result<(), Unaccepted> {
-        claims.check_times(self.now)?;
+        claims.check(&rule.demands, self.now)?;
         claims.check_audience(&rule.audiences)?;
         let (keys, generation) = match self.keys.of(rule.keys, self.now) {
             Availability::Ready(keys, generation) => (keys, generation),

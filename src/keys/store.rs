@@ -86,7 +86,6 @@ struct Current {
 /// Spreads attempts, so that workers and gateways do not ask all at once. Needs no good randomness.
 struct Jitter(u64);
 
-const REFRESH: Duration = Duration::from_secs(300);
 const MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// While tokens are refused for want of keys, the issuer's return must be seen within seconds.
@@ -148,8 +147,11 @@ impl Keys {
         for (index, source) in self.sources.iter_mut().enumerate() {
             // A clock that was set back must not put an attempt off for long.
             let waits = source.next_attempt.saturating_sub(now);
-            let is_due = waits.is_zero() || waits > REFRESH.saturating_mul(2);
-            let Some(remote) = source.remote.as_ref().filter(|_| is_due) else {
+            let is_due = |remote: &&RemoteKeys| {
+                let longest = remote.refresh.max(MAX_RETRY_WITH_KEYS).saturating_mul(2);
+                waits.is_zero() || waits > longest
+            };
+            let Some(remote) = source.remote.as_ref().filter(is_due) else {
                 continue;
             };
             // The host answers every fetch in time; should it not, we do not wait for ever.
@@ -187,7 +189,8 @@ impl Keys {
                 source.current = Some(Current { keys, since: now });
                 source.generation = source.generation.saturating_add(1);
                 source.failures = 0;
-                source.next_attempt = now.saturating_add(self.jitter.around(REFRESH));
+                let refresh = source.remote.as_ref().map_or(MAX_STALE, |it| it.refresh);
+                source.next_attempt = now.saturating_add(self.jitter.around(refresh));
                 Outcome::Fetched { usable, skipped }
             }
             Err(failure) => {

@@ -227,6 +227,7 @@ mod tests {
         let item = Rc::new(JwtRule {
             name: "test".into(),
             issuer: None,
+            demands: crate::token::jwt::Demands::default(),
             audiences: Vec::new(),
             keys: crate::keys::SourceId(0),
             locations: crate::token::Locations::default(),

@@ -18,7 +18,8 @@ use std::time::Duration;
 /// The longest token that is looked at, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024;
 
-/// How far the clocks of issuer and gateway may differ. Envoy's default.
+/// How far the clocks of issuer and gateway may differ, unless a rule says otherwise. Envoy's
+/// default.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// The longest `kid`, in bytes.
@@ -32,7 +33,6 @@ const MAX_TIME: u64 = 1 << 53;
 pub struct Jwt<'t> {
     /// What it says.
     pub claims: Rc<Claims>,
-    algorithm: Algorithm,
     key_id: Option<String>,
     signed: &'t [u8],
     signature: Vec<u8>,
@@ -46,6 +46,21 @@ pub struct Claims {
     expires: Option<u64>,
     not_before: Option<u64>,
     audiences: Vec<String>,
+    /// From the header, but judged as the claims are: anew on every request.
+    algorithm: Algorithm,
+}
+
+/// What a rule demands of every token, beside its issuer, its audience and its signature.
+#[derive(Clone, Debug)]
+pub struct Demands {
+    /// It must be signed with one of them; `None` is every one that fits the key.
+    pub algorithms: Option<Vec<Algorithm>>,
+    /// How far the clocks of issuer and gateway may differ.
+    pub clock_skew: Duration,
+    /// Whether it must have `exp`.
+    pub expiration: bool,
+    /// Whether it must have a `sub` that is not empty.
+    pub subject: bool,
 }
 
 /// Reads a token.
@@ -74,7 +89,7 @@ pub fn parse(token: &[u8]) -> Result<Jwt<'_>, Reason> {
         .decode(payload)
         .map_err(|_| Reason::TokenPayloadBase64)?;
     let claims = match json::parse(&payload, json::MAX_DEPTH) {
-        Ok(Value::Object(claims)) => Claims::read(claims)?,
+        Ok(Value::Object(claims)) => Claims::read(claims, algorithm)?,
         _ => return Err(Reason::TokenPayloadJson),
     };
     let signed = token
@@ -83,7 +98,6 @@ pub fn parse(token: &[u8]) -> Result<Jwt<'_>, Reason> {
         .saturating_sub(1);
     Ok(Jwt {
         claims: Rc::new(claims),
-        algorithm,
         key_id,
         signed: token.get(..signed).unwrap_or_default(),
         signature: BASE64URL
@@ -122,7 +136,7 @@ fn read_header(part: &[u8]) -> Result<(Algorithm, Option<String>), Reason> {
 /// No key fits, or none of those that do made the signature.
 pub fn verify(jwt: &Jwt<'_>, keys: &KeySet, verifier: &dyn Verifier) -> Result<(), Reason> {
     let mut fitting = keys
-        .fitting(jwt.key_id.as_deref(), jwt.algorithm)
+        .fitting(jwt.key_id.as_deref(), jwt.claims.algorithm)
         .peekable();
     if fitting.peek().is_none() {
         return Err(Reason::KeyUnknown);
@@ -146,7 +160,7 @@ pub fn plain_audience(audience: &str) -> &str {
 // === impl Claims ===
 
 impl Claims {
-    fn read(claims: Map<String, Value>) -> Result<Self, Reason> {
+    fn read(claims: Map<String, Value>, algorithm: Algorithm) -> Result<Self, Reason> {
         // In Envoy's order, which decides what is reported.
         let text = |name: &str, otherwise: Reason| match claims.get(name) {
             Some(claim) if !claim.is_string() => Err(otherwise),
@@ -186,6 +200,7 @@ impl Claims {
             expires,
             not_before,
             audiences,
+            algorithm,
         })
     }
 
@@ -201,12 +216,24 @@ impl Claims {
         Identity::new(Rc::clone(&self.all), space_delimited)
     }
 
-    /// Judges `exp` and `nbf` (RFC 7519, 4.1.4 and 4.1.5); `now` is the time since the Unix epoch.
+    /// Judges the algorithm, and `exp`, `nbf` and `sub` (RFC 7519, 4.1); `now` is the time since the
+    /// Unix epoch.
     ///
     /// # Errors
-    /// The token is expired or not valid yet, by more than [`CLOCK_SKEW`].
-    pub fn check_times(&self, now: Duration) -> Result<(), Reason> {
-        let (now, skew) = (now.as_secs(), CLOCK_SKEW.as_secs());
+    /// The token is expired or not valid yet, by more than the skew, or lacks what is demanded.
+    pub fn check(&self, demands: &Demands, now: Duration) -> Result<(), Reason> {
+        let algorithms = demands.algorithms.as_ref();
+        if algorithms.is_some_and(|allowed| !allowed.contains(&self.algorithm)) {
+            return Err(Reason::TokenAlgorithmUnsupported);
+        }
+        if demands.expiration && self.expires.is_none() {
+            return Err(Reason::TokenExpirationMissing);
+        }
+        let subject = || self.all.get("sub").and_then(Value::as_str);
+        if demands.subject && subject().is_none_or(str::is_empty) {
+            return Err(Reason::TokenSubjectMissing);
+        }
+        let (now, skew) = (now.as_secs(), demands.clock_skew.as_secs());
         if self
             .not_before
             .is_some_and(|not_before| now.saturating_add(skew) < not_before)
@@ -236,6 +263,17 @@ impl Claims {
         {
             true => Ok(()),
             false => Err(Reason::TokenAudience),
+        }
+    }
+}
+
+impl Default for Demands {
+    fn default() -> Self {
+        Self {
+            algorithms: None,
+            clock_skew: CLOCK_SKEW,
+            expiration: false,
+            subject: false,
         }
     }
 }

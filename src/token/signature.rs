@@ -49,14 +49,14 @@ pub struct PureRust;
 // === impl Algorithm ===
 
 impl Algorithm {
+    /// Every one, with its name in `alg`.
+    pub const NAMES: [(&str, Self); 2] = [("RS256", Self::Rs256), ("ES256", Self::Es256)];
+
     /// By its name in `alg`.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
-        match name {
-            "RS256" => Some(Self::Rs256),
-            "ES256" => Some(Self::Es256),
-            _ => None,
-        }
+        let found = Self::NAMES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, algorithm)| *algorithm)
     }
 }
 

@@ -17,6 +17,7 @@ fn remote(name: &str) -> KeySource {
         path: "/jwks".to_owned(),
         cluster: name.to_owned(),
         timeout: Duration::from_secs(5),
+        refresh: Duration::from_secs(300),
     })
 }
 

@@ -108,9 +108,13 @@ pub const DIFFERENCES: [Difference; 13] = [
         name: "copy of the token",
         why: "the same token at a place where another rule looks for one does not go on either",
         applies: |it| {
-            let gone = !it.ours.upstream.contains_key("x-token")
-                || !it.ours.upstream.contains_key("authorization");
-            gone && it.asked.credentials() > 1 && it.agree_but_for(&["x-token", "authorization"])
+            let places = ["authorization", "x-token", "cookie", ":path"];
+            let length = |answer: &Answer| -> usize {
+                let values = places.iter().filter_map(|place| answer.upstream.get(place));
+                values.map(String::len).sum()
+            };
+            let less = length(it.ours) < length(it.theirs);
+            less && it.asked.credentials() > 1 && it.agree_but_for(&places)
         },
     },
     Difference {

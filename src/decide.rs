@@ -30,6 +30,8 @@ pub enum Step {
 pub struct Answers {
     /// Sources whose keys were waited for. Each is waited for once.
     pub waited: Vec<SourceId>,
+    /// Whether somebody wants to know what came closest when nothing allows a request.
+    pub trail: bool,
 }
 
 /// Why a look ends without a verdict that allows.

@@ -6,6 +6,7 @@
 mod abi;
 mod connection;
 mod http;
+mod meter;
 mod root;
 mod signature;
 
@@ -14,6 +15,6 @@ use proxy_wasm::types::LogLevel;
 
 // Exports `_initialize`, without which the host does not start the module.
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_log_level(LogLevel::Debug);
     proxy_wasm::set_root_context(|id| -> Box<dyn RootContext> { Box::new(root::Root::new(id)) });
 }}

@@ -138,8 +138,8 @@ mod tests {
         let rule = Some("ns[foo]-policy[bar]-rule[0]".into());
         let denied = Reply::to(
             &Refusal {
-                reason: Reason::PolicyDenied,
                 rule,
+                ..Reason::PolicyDenied.into()
             },
             None,
         );

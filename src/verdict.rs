@@ -2,6 +2,7 @@
 //!
 //! Reasons are a closed list: a new one does not compile until it has a code, a status and a text.
 
+use crate::trail::NearMiss;
 use std::fmt;
 use std::rc::Rc;
 
@@ -58,6 +59,8 @@ pub struct Refusal {
     pub reason: Reason,
     /// The rule that refused it, if it was a rule.
     pub rule: Option<Rc<str>>,
+    /// The rule that came closest to allowing it, if none did and somebody wants to know.
+    pub closest: Option<NearMiss>,
 }
 
 /// Why a request is refused.
@@ -166,9 +169,45 @@ pub enum Class {
 
 // === impl Refusal ===
 
+impl Refusal {
+    /// A rule refuses.
+    pub(crate) fn by(reason: Reason, rule: Rc<str>) -> Self {
+        Self {
+            rule: Some(rule),
+            ..reason.into()
+        }
+    }
+}
+
+/// For the log: names of rules and fields, nothing of the request.
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Audited(rule) => write!(f, "audit: {rule}"),
+            Self::WouldRefuse(refusal) => write!(f, "dry run: would be refused: {refusal}"),
+        }
+    }
+}
+
+/// For the log: names of rules and fields, nothing of the request.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rule = self.rule.as_deref().unwrap_or("none");
+        write!(f, "{}, matched rule {rule}", self.reason)?;
+        match &self.closest {
+            Some(closest) => write!(f, "; {closest}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reason, rule: None }
+        Self {
+            reason,
+            rule: None,
+            closest: None,
+        }
     }
 }
 

@@ -40,6 +40,8 @@ macro_rules! on_every_envoy {
 mod authorization_server_itself;
 #[path = "envoy/connection.rs"]
 mod connection;
+#[path = "envoy/dry_run.rs"]
+mod dry_run;
 #[path = "envoy/grpc.rs"]
 mod grpc;
 #[path = "envoy/harness_itself.rs"]

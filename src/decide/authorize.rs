@@ -6,6 +6,7 @@ use super::{Look, Stop};
 use crate::identity::Identity;
 use crate::policy::{Facts, RuleSet, Rules, Site, Truth};
 use crate::request::{Reading, Request};
+use crate::trail::NearMiss;
 use crate::verdict::{Note, Reason, Refusal};
 use std::rc::Rc;
 
@@ -22,10 +23,7 @@ impl Look<'_> {
         let facts = facts(self.request, reading, None);
         match self.refusing(sites, |site| &site.enforced.custom, &facts) {
             None => Ok(()),
-            Some(rule) => Err(Stop::Refuse(Refusal {
-                reason: Reason::AuthorizerUnknown,
-                rule: Some(rule),
-            })),
+            Some(rule) => Err(Stop::Refuse(Refusal::by(Reason::AuthorizerUnknown, rule))),
         }
     }
 
@@ -41,7 +39,7 @@ impl Look<'_> {
             first_match(&site.enforced.audit, &facts, |truth| truth != Truth::False)
         });
         let mut notes: Vec<_> = audited.map(Note::Audited).collect();
-        if let Err(refusal) = self.evaluate(sites, |site| &site.dry_run, &facts) {
+        if let Err(refusal) = self.evaluate(sites, |site| &site.dry_run, &facts, true) {
             notes.push(Note::WouldRefuse(refusal));
         }
         for note in notes {
@@ -49,7 +47,8 @@ impl Look<'_> {
                 self.notes.push(note);
             }
         }
-        self.evaluate(sites, |site| &site.enforced, &facts)
+        let trail = self.answers.trail;
+        self.evaluate(sites, |site| &site.enforced, &facts, trail)
             .map_err(Stop::Refuse)
     }
 
@@ -59,12 +58,10 @@ impl Look<'_> {
         sites: &[&Site],
         rules: fn(&Site) -> &RuleSet,
         facts: &Facts<'_>,
+        trail: bool,
     ) -> Result<Option<Rc<str>>, Refusal> {
         if let Some(rule) = self.refusing(sites, |site| &rules(site).deny, facts) {
-            return Err(Refusal {
-                reason: Reason::PolicyDenied,
-                rule: Some(rule),
-            });
+            return Err(Refusal::by(Reason::PolicyDenied, rule));
         }
         if !sites
             .iter()
@@ -75,10 +72,18 @@ impl Look<'_> {
         let mut allowing = sites.iter().filter_map(|site| {
             first_match(&rules(site).allow, facts, |truth| truth == Truth::True)
         });
-        allowing
-            .next()
-            .map(Some)
-            .ok_or(Reason::PolicyNotAllowed.into())
+        if let Some(rule) = allowing.next() {
+            return Ok(Some(rule));
+        }
+        let near = || {
+            sites
+                .iter()
+                .flat_map(|site| rules(site).allow.near(facts.path))
+        };
+        Err(Refusal {
+            closest: trail.then(|| NearMiss::among(near(), facts)).flatten(),
+            ..Reason::PolicyNotAllowed.into()
+        })
     }
 
     /// The first rule that matches, of those whose match keeps a request from going on: with and

@@ -78,6 +78,7 @@ impl World {
         };
         let answers = Answers {
             waited: waited.to_vec(),
+            trail: false,
         };
         decide(
             &self.policy,

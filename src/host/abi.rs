@@ -30,6 +30,8 @@ const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const REQUEST_STREAM: u32 = 0;
 const NO_GRPC_STATUS: i32 = -1;
+const COUNTER: u32 = 0;
+const LEVEL_DEBUG: u32 = 1;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -69,6 +71,9 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_get_log_level(level: *mut u32) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, number: *mut u32) -> u32;
+    fn proxy_increment_metric(number: u32, by: i64) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,
@@ -171,6 +176,28 @@ pub fn send_local_response(
             NO_GRPC_STATUS,
         )
     })
+}
+
+/// Whether the host takes log lines at debug level now; an operator can change that any time.
+pub fn logs_debug() -> bool {
+    let mut level = u32::MAX;
+    // SAFETY: the host writes one u32.
+    let status = unsafe { proxy_get_log_level(&mut level) };
+    status == OK && level <= LEVEL_DEBUG
+}
+
+/// Defines a counter and gives its number.
+pub fn define_counter(name: &str) -> Option<u32> {
+    let mut number = 0;
+    // SAFETY: the host reads what the slice spans and writes one u32.
+    let status = unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &mut number) };
+    (status == OK).then_some(number)
+}
+
+/// Adds one to a counter.
+pub fn increment_counter(number: u32) {
+    // SAFETY: passes numbers.
+    unsafe { proxy_increment_metric(number, 1) };
 }
 
 /// Calls a function that this host has beyond the ABI.

@@ -4,9 +4,10 @@
 //! deadline for it.
 
 use super::abi::{self, Failed, Map};
-use super::connection;
 use super::root::Plugin;
+use super::{connection, meter};
 use crate::decide::{Answers, Step, decide};
+use crate::meter::Counter;
 use crate::reply::Reply;
 use crate::request::{Connection, Headers, Request};
 use crate::verdict::{Allow, Change, Decision, Note, Reason, Refusal, Verdict};
@@ -62,7 +63,11 @@ impl HttpContext for Filter {
             headers,
             connection,
         };
-        match judge(plugin, self.id, facts, Answers::default(), abi::now()) {
+        let answers = Answers {
+            trail: log::log_enabled!(log::Level::Debug),
+            ..Answers::default()
+        };
+        match judge(plugin, self.id, facts, answers, abi::now()) {
             Concluded::Allowed => Action::Continue,
             Concluded::Answered => Action::Pause,
             Concluded::Parked => {
@@ -129,13 +134,8 @@ fn judge(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Durat
 
 /// Tells what policies that do not decide say; names of rules, nothing of the request.
 fn tell(note: &Note) {
-    match note {
-        Note::Audited(rule) => log::info!("audit: {rule}"),
-        Note::WouldRefuse(Refusal { reason, rule }) => {
-            let rule = rule.as_deref().unwrap_or("none");
-            log::info!("dry run: would be refused: {reason}, matched rule {rule}");
-        }
-    }
+    meter::count(Counter::of(note));
+    log::info!("{note}");
 }
 
 fn change(allow: &Allow) -> Result<(), Failed> {
@@ -147,6 +147,8 @@ fn change(allow: &Allow) -> Result<(), Failed> {
 
 fn refuse(refusal: &Refusal, request: Option<&Request<'_>>) -> Concluded {
     let reply = Reply::to(refusal, request);
+    meter::count(Counter::Refused(refusal.reason));
+    log::debug!("refused: {refusal}");
     // Should the host not take it, the request stays paused and never reaches the upstream.
     let _ = abi::send_local_response(reply.status, &reply.headers, reply.body, &reply.details);
     Concluded::Answered

@@ -183,6 +183,7 @@ impl RootContext for Root {
             state: RefCell::new(state),
         }));
         self.fetching.clear();
+        set_log_level();
         // Keys are fetched right after this, not here: this pass asks nobody.
         abi::set_tick_period(SOON);
         true
@@ -193,6 +194,7 @@ impl RootContext for Root {
         let Some(plugin) = self.plugin.clone() else {
             return;
         };
+        set_log_level();
         let now = abi::now();
         self.fetch_keys(&plugin, now);
         resume(&plugin, now, |waiting| waiting.deadline <= now);
@@ -205,6 +207,15 @@ impl RootContext for Root {
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
+}
+
+/// Follows the level at which the host logs, so that what nobody reads is not even thought of.
+fn set_log_level() {
+    let level = match abi::logs_debug() {
+        true => log::LevelFilter::Debug,
+        false => log::LevelFilter::Info,
+    };
+    log::set_max_level(level);
 }
 
 /// Asks for a key set. The call belongs to the root context, so that it outlives every request.

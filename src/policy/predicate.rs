@@ -114,6 +114,29 @@ impl Predicate {
         }
     }
 
+    /// The field or key that it is a value of, as an operator writes it.
+    #[must_use]
+    pub fn field(&self) -> String {
+        match self {
+            Self::Authority(_) => "hosts".to_owned(),
+            Self::Method(_) => "methods".to_owned(),
+            Self::Path(_) => "paths".to_owned(),
+            Self::Target(_) => "request.headers[:path]".to_owned(),
+            Self::Port(_) => "ports".to_owned(),
+            Self::DestinationIp(_) => "destination.ip".to_owned(),
+            Self::Header(name, _) => format!("request.headers[{name}]"),
+            Self::RequestPrincipal(_) => "requestPrincipals".to_owned(),
+            Self::Claim(path, _) => format!("request.auth.claims[{}]", path.join("][")),
+            Self::Principal(_) => "principals".to_owned(),
+            Self::SourceIp(_) => "ipBlocks".to_owned(),
+            Self::RemoteIp(_) => "remoteIpBlocks".to_owned(),
+            Self::Sni(_) => "connection.sni".to_owned(),
+            Self::Metadata(key, _) | Self::MetadataList(key, _) => {
+                format!("experimental.{}[{}]", key.filter, key.key)
+            }
+        }
+    }
+
     /// Whether it is about who sent the request, by token or by certificate.
     pub(crate) fn is_about_the_caller(&self) -> bool {
         matches!(

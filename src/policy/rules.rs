@@ -71,6 +71,18 @@ impl Rules {
         }
     }
 
+    /// The rules that are attached to the path, those first that the index finds for it.
+    pub fn near(&self, path: &[u8]) -> impl Iterator<Item = &Rule> {
+        let candidates = self.candidates(path);
+        let found = candidates.clone().into_iter();
+        let others = (0..self.entries.len()).filter(move |index| !candidates.contains(index));
+        let entries = found
+            .chain(others)
+            .filter_map(|index| self.entries.get(index));
+        let covering = entries.filter(|entry| entry.covers(path));
+        covering.map(|entry| entry.item.as_ref())
+    }
+
     /// The first rule, by name, that is attached to the path and fulfils `matches`.
     pub fn first_match(&self, path: &[u8], matches: impl Fn(&Rule) -> bool) -> Option<&Rule> {
         let matching = |entry: &&Entry<Rule>| entry.covers(path) && matches(&entry.item);
@@ -81,6 +93,15 @@ impl Rules {
                 .find(matching)
                 .map(|entry| entry.item.as_ref());
         }
+        let candidates = self.candidates(path);
+        let mut entries = candidates
+            .iter()
+            .filter_map(|index| self.entries.get(*index));
+        entries.find(matching).map(|entry| entry.item.as_ref())
+    }
+
+    /// Where those stand that the path does not rule out, in order.
+    fn candidates(&self, path: &[u8]) -> Vec<usize> {
         let within = self.prefix_lengths.range(..=path.len());
         let begins = within.filter_map(|length| self.prefixes.get(path.get(..*length)?));
         let lists = self
@@ -92,10 +113,7 @@ impl Rules {
         let mut candidates: Vec<usize> = lists.flatten().copied().collect();
         candidates.sort_unstable();
         candidates.dedup();
-        let mut entries = candidates
-            .iter()
-            .filter_map(|index| self.entries.get(*index));
-        entries.find(matching).map(|entry| entry.item.as_ref())
+        candidates
     }
 }
 

@@ -101,10 +101,10 @@ impl Needs {
             Predicate::DestinationIp(_) | Predicate::Port(_) => self.destination = true,
             Predicate::Sni(_) => self.sni = true,
             Predicate::Principal(_) => self.peer = true,
-            Predicate::Metadata(key, _) | Predicate::MetadataList(key, _) => {
-                if !self.metadata.contains(key) {
-                    self.metadata.push(key.clone());
-                }
+            Predicate::Metadata(key, _) | Predicate::MetadataList(key, _)
+                if !self.metadata.contains(key) =>
+            {
+                self.metadata.push(key.clone());
             }
             _ => {}
         }

@@ -115,6 +115,10 @@ pub(super) struct Expect {
     #[serde(default, deserialize_with = "given")]
     pub rule: Option<Option<String>>,
     pub body: Option<String>,
+    /// What came closest, when no rule allowed the request.
+    pub trail: Option<String>,
+    /// What policies that do not decide say, as the plugin logs it.
+    pub notes: Option<Vec<String>>,
     /// Headers of the answer; `*` is any value.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,

@@ -34,6 +34,8 @@ struct Outcome {
     reason: Option<String>,
     rule: Option<String>,
     body: Option<String>,
+    trail: Option<String>,
+    notes: Vec<String>,
     headers: BTreeMap<String, String>,
     set: BTreeMap<String, String>,
     removed: Vec<String>,
@@ -96,14 +98,17 @@ fn outcome(
     };
     let mut keys = Keys::new(&policy.key_sources, Box::new(PureRust), 0);
     let (mut caches, mut answers) = (Caches::default(), Answers::default());
+    answers.trail = true;
     let mut calls = case.calls.iter();
     for _ in 0..MAX_LOOKS {
         match decide(&policy, &keys, &mut caches, &request, &answers, now) {
-            Step::Done(Decision { verdict, .. }) => {
-                return Ok(match verdict {
+            Step::Done(Decision { verdict, notes }) => {
+                let outcome = match verdict {
                     Verdict::Allow(allow) => Outcome::allowed(&allow),
                     Verdict::Refuse(refusal) => Outcome::refused(&refusal, Some(&request)),
-                });
+                };
+                let notes = notes.iter().map(ToString::to_string).collect();
+                return Ok(Outcome { notes, ..outcome });
             }
             Step::Wait(source) => {
                 fetch_keys(&mut keys, calls.by_ref(), keyring, now)?;
@@ -227,6 +232,12 @@ fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
     if let Some(body) = &expect.body {
         differ("body", &Some(body), &outcome.body.as_ref());
     }
+    if let Some(trail) = &expect.trail {
+        differ("trail", &Some(trail), &outcome.trail.as_ref());
+    }
+    if let Some(notes) = &expect.notes {
+        differ("notes", notes, &outcome.notes);
+    }
     for (name, expected) in &expect.headers {
         let got = outcome.headers.get(&name.to_lowercase());
         if expected != "*" || got.is_none() {
@@ -260,6 +271,8 @@ impl Outcome {
             reason: None,
             rule,
             body: None,
+            trail: None,
+            notes: Vec::new(),
             headers: BTreeMap::new(),
             set,
             removed,
@@ -274,6 +287,8 @@ impl Outcome {
             reason: Some(refusal.reason.code().to_owned()),
             rule: refusal.rule.as_deref().map(str::to_owned),
             body: Some(reply.body.to_owned()),
+            trail: refusal.closest.as_ref().map(ToString::to_string),
+            notes: Vec::new(),
             headers: headers
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),

@@ -1,0 +1,94 @@
+//! What is counted, and under which names: a fixed list, and the names of policies.
+//!
+//! Nothing that a client sent is in a name. The plugin increments; the command counts nothing.
+
+use crate::verdict::{Note, Reason, Refusal};
+
+/// Something that is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter<'a> {
+    /// Requests refused for a reason.
+    Refused(Reason),
+    /// Requests that a policy with `dryRun` would have refused, by its rule; without one, since no
+    /// such ALLOW policy matched.
+    WouldRefuse(Option<&'a str>),
+    /// Requests that an `AUDIT` policy matched, by its rule.
+    Audited(&'a str),
+}
+
+// === impl Counter ===
+
+impl<'a> Counter<'a> {
+    /// What a note counts as.
+    #[must_use]
+    pub fn of(note: &'a Note) -> Self {
+        match note {
+            Note::Audited(rule) => Self::Audited(rule),
+            Note::WouldRefuse(Refusal { rule, .. }) => Self::WouldRefuse(rule.as_deref()),
+        }
+    }
+
+    /// Its name. Envoy puts `wasmcustom.` before it.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Refused(reason) => format!("portcullis.refused.{reason}"),
+            Self::WouldRefuse(rule) => {
+                let policy = rule.map_or_else(|| NOT_ALLOWED.to_owned(), policy);
+                format!("portcullis.dry_run.{policy}")
+            }
+            Self::Audited(rule) => format!("portcullis.audit.{}", policy(rule)),
+        }
+    }
+
+    /// Whether its name is one of a fixed list; there are as many others as there are policies.
+    #[must_use]
+    pub fn is_fixed(self) -> bool {
+        matches!(self, Self::Refused(_) | Self::WouldRefuse(None))
+    }
+
+    /// The name for those of a kind that are too many to be told apart.
+    #[must_use]
+    pub fn other(self) -> &'static str {
+        match self {
+            Self::Refused(_) => "portcullis.refused.other",
+            Self::WouldRefuse(_) => "portcullis.dry_run.other",
+            Self::Audited(_) => "portcullis.audit.other",
+        }
+    }
+}
+
+/// In place of a policy where it is the lack of one that refuses.
+const NOT_ALLOWED: &str = "not_allowed";
+
+/// `NAMESPACE.NAME` of the policy that a rule `ns[…]-policy[…]-rule[…]` belongs to.
+fn policy(rule: &str) -> String {
+    let policy = rule
+        .rsplit_once("]-rule[")
+        .map_or(rule, |(policy, _)| policy);
+    policy.replacen("ns[", "", 1).replacen("]-policy[", ".", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let rule = "ns[shop]-policy[read.ers]-rule[10]";
+        for (counter, name) in [
+            (
+                Counter::Refused(Reason::TokenExpired),
+                "portcullis.refused.token_expired",
+            ),
+            (
+                Counter::WouldRefuse(Some(rule)),
+                "portcullis.dry_run.shop.read.ers",
+            ),
+            (Counter::WouldRefuse(None), "portcullis.dry_run.not_allowed"),
+            (Counter::Audited(rule), "portcullis.audit.shop.read.ers"),
+        ] {
+            assert_eq!(counter.name(), name);
+        }
+    }
+}

@@ -5,11 +5,13 @@
 
 mod connection;
 mod headers;
+mod normalize;
 mod owned;
 mod path;
 
 pub use connection::{Connection, MetadataKey, Needs, Peer, UNKNOWN_CONNECTION};
 pub use headers::{Headers, MalformedHeaders};
+pub use normalize::PathNormalization;
 pub use owned::OwnedHeaders;
 pub use path::{MAX_UNUSUAL_BYTES, UnreadablePath, readings as path_readings};
 

@@ -22,6 +22,7 @@ pub struct Builder {
     pub(super) component_log_level: String,
     listeners: Vec<Listener>,
     clusters: BTreeMap<String, u16>,
+    runtime: Value,
 }
 
 // === impl Builder ===
@@ -34,6 +35,7 @@ impl Builder {
             component_log_level: "wasm:info".to_owned(),
             listeners: Vec::new(),
             clusters: BTreeMap::new(),
+            runtime: json!({}),
         }
     }
 
@@ -57,6 +59,12 @@ impl Builder {
     /// A cluster with one endpoint on 127.0.0.1.
     pub fn cluster(mut self, name: &str, port: u16) -> Self {
         self.clusters.insert(name.to_owned(), port);
+        self
+    }
+
+    /// Switches of Envoy's runtime, such as `{"envoy.reloadable_features.…": false}`.
+    pub fn runtime(mut self, switches: Value) -> Self {
+        self.runtime = switches;
         self
     }
 
@@ -96,6 +104,7 @@ impl Builder {
         json!({
             "node": {"id": "test", "cluster": "test"},
             "admin": {"address": address(0)},
+            "layered_runtime": {"layers": [{"name": "test", "static_layer": self.runtime}]},
             "static_resources": {
                 "listeners": listeners.collect::<Vec<_>>(),
                 "clusters": self.clusters.iter().map(cluster).collect::<Vec<_>>(),

@@ -27,9 +27,10 @@ pub use string_match::StringMatch;
 
 use crate::config::{self, Action, AppliesTo, Config, DefaultAction, PathMatching};
 use crate::keys::{KeySource, SourceId};
-use crate::request::{Needs, OwnedHeaders};
+use crate::request::{Connection, Headers, Needs, OwnedHeaders, PathNormalization, Request};
 use crate::token::Locations;
 use crate::token::jwt::Demands;
+use crate::verdict::Reason;
 use site::Sites;
 use std::rc::Rc;
 
@@ -37,6 +38,8 @@ use std::rc::Rc;
 pub struct Policy {
     /// Which readings of a path a decision must hold for.
     pub path_matching: PathMatching,
+    /// What is done to a path before it is judged, and before it goes on.
+    pub path_normalization: PathNormalization,
     /// What becomes of an authority that nothing names.
     pub default_action: DefaultAction,
     /// Where keys come from; a [`SourceId`] is an index into it.
@@ -104,6 +107,7 @@ impl Policy {
     pub fn compile(config: Config) -> Self {
         let mut policy = Self {
             path_matching: config.path_matching,
+            path_normalization: config.mesh.path_normalization,
             default_action: config.default_action,
             key_sources: Vec::new(),
             needs: Needs::default(),
@@ -127,6 +131,18 @@ impl Policy {
         }
         policy.sites.finish();
         policy
+    }
+
+    /// Reads a request as the mesh does.
+    ///
+    /// # Errors
+    /// It cannot be read; see [`Request::read`].
+    pub fn read<'a>(
+        &self,
+        headers: &'a Headers,
+        connection: &'a Connection,
+    ) -> Result<Request<'a>, Reason> {
+        Request::read(headers, connection)?.normalized(self.path_normalization)
     }
 
     /// The sites that an authority belongs to, the narrowest first; the last covers everything.

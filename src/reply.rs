@@ -32,7 +32,11 @@ impl Reply {
         let reason = refusal.reason;
         let header = match (reason.class(), request) {
             (_, Some(request)) if reason == Reason::HttpsRequired => {
-                let location = [b"https://", request.authority_name.as_bytes(), request.path];
+                let location = [
+                    b"https://",
+                    request.authority_name.as_bytes(),
+                    &request.path,
+                ];
                 Some(("location", escaped(&location)))
             }
             (Class::Token, Some(request)) => {
@@ -72,7 +76,7 @@ fn details(refusal: &Refusal) -> String {
 
 /// `scheme://authority/path`, as Envoy's jwt_authn filter names the realm.
 fn realm(request: &Request<'_>) -> String {
-    let path = request.path.get(..MAX_REALM_PATH).unwrap_or(request.path);
+    let path = request.path.get(..MAX_REALM_PATH).unwrap_or(&request.path);
     escaped(&[request.scheme, b"://", request.authority, path])
 }
 

@@ -32,8 +32,9 @@ pub struct Request<'a> {
     pub authority: &'a [u8],
     /// The authority in lower case, without port and trailing dot.
     pub authority_name: Cow<'a, str>,
-    /// `:path` as sent: path, query and fragment.
-    pub path: &'a [u8],
+    /// `:path`: path, query and fragment, as sent or as [`Request::normalized`] has made it.
+    pub path: Cow<'a, [u8]>,
+    sent_path: &'a [u8],
     /// What the host knows of the connection.
     pub connection: &'a Connection,
 }
@@ -87,17 +88,34 @@ impl<'a> Request<'a> {
             method,
             authority,
             authority_name,
-            path,
+            path: Cow::Borrowed(path),
+            sent_path: path,
             connection,
         })
+    }
+
+    /// The request with the path as the mesh normalizes it.
+    ///
+    /// # Errors
+    /// Envoy would not take the path.
+    pub fn normalized(self, normalization: PathNormalization) -> Result<Self, Reason> {
+        let path = normalization.normalize(self.sent_path);
+        let path = path.map_err(|UnreadablePath| Reason::PathUnreadable)?;
+        Ok(Self { path, ..self })
+    }
+
+    /// The path that goes on, if it is not the one that was sent.
+    #[must_use]
+    pub fn changed_path(&self) -> Option<&[u8]> {
+        Some(self.path.as_ref()).filter(|path| *path != self.sent_path)
     }
 
     /// Every reading of the request, each once, the plainest first; at least one.
     ///
     /// # Errors
     /// The path or the method can be read in so many ways that no decision would hold for all.
-    pub fn readings(&self, matching: PathMatching) -> Result<Vec<Reading<'a>>, Reason> {
-        let plain = path::without_query(self.path);
+    pub fn readings(&self, matching: PathMatching) -> Result<Vec<Reading<'_>>, Reason> {
+        let plain = path::without_query(&self.path);
         let paths = match matching {
             PathMatching::Istio => vec![Cow::Borrowed(plain)],
             PathMatching::Strict => path::readings(plain).map_err(|_| Reason::PathUnreadable)?,
@@ -118,9 +136,9 @@ impl<'a> Request<'a> {
 
     /// What stands behind the path: `?` and query, `#` and fragment; may be empty.
     #[must_use]
-    pub fn query(&self) -> &'a [u8] {
+    pub fn query(&self) -> &[u8] {
         self.path
-            .get(path::without_query(self.path).len()..)
+            .get(path::without_query(&self.path).len()..)
             .unwrap_or_default()
     }
 

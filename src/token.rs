@@ -74,7 +74,7 @@ impl Locations {
             })
         });
         let params = self.params.iter().flat_map(|name| {
-            query::values(request.path, name).map(|token| Found {
+            query::values(&request.path, name).map(|token| Found {
                 token,
                 place: Place::Parameter(name),
             })

@@ -3,12 +3,15 @@
 use super::reader::At;
 use super::{hosts, paths};
 use crate::policy::{AuthorityPattern, PathPattern};
+use crate::request::PathNormalization;
 
 /// `mesh`
 #[derive(Debug)]
 pub struct Mesh {
     /// Every name of the own trust domain, the first one its own.
     pub trust_domains: Vec<String>,
+    /// What is done to a path before it is judged, and before it goes on.
+    pub path_normalization: PathNormalization,
     /// Whether Envoy appends the address of its peer to `x-forwarded-for` (always in Istio).
     pub use_remote_address: bool,
     /// Where plain HTTP is redirected.
@@ -24,6 +27,17 @@ pub struct HttpsRedirect {
     pub except_paths: Vec<PathPattern>,
 }
 
+/// Istio's names. Its own default is `BASE`, which Envoy has then done already.
+const PATH_NORMALIZATIONS: [(&str, PathNormalization); 4] = [
+    ("NONE", PathNormalization::None),
+    ("BASE", PathNormalization::Base),
+    ("MERGE_SLASHES", PathNormalization::MergeSlashes),
+    (
+        "DECODE_AND_MERGE_SLASHES",
+        PathNormalization::DecodeAndMergeSlashes,
+    ),
+];
+
 const DEFAULT_TRUST_DOMAIN: &str = "cluster.local";
 
 pub(super) fn read(at: Option<At<'_>>) -> Mesh {
@@ -37,6 +51,9 @@ fn mesh(at: At<'_>) -> Option<Mesh> {
     let aliases = fields
         .optional("trustDomainAliases")
         .map(|at| at.list(text));
+    let path_normalization = fields
+        .optional("pathNormalization")
+        .and_then(|at| at.one_of(&PATH_NORMALIZATIONS));
     let use_remote_address = fields
         .optional("useRemoteAddress")
         .and_then(|at| at.boolean());
@@ -47,6 +64,7 @@ fn mesh(at: At<'_>) -> Option<Mesh> {
     let domain = domain.unwrap_or_else(|| DEFAULT_TRUST_DOMAIN.to_owned());
     Some(Mesh {
         trust_domains: [vec![domain], aliases.unwrap_or_default()].concat(),
+        path_normalization: path_normalization.unwrap_or_default(),
         use_remote_address: use_remote_address.unwrap_or(false),
         https_redirect: redirects.unwrap_or_default(),
     })
@@ -69,6 +87,7 @@ impl Default for Mesh {
     fn default() -> Self {
         Self {
             trust_domains: vec![DEFAULT_TRUST_DOMAIN.to_owned()],
+            path_normalization: PathNormalization::default(),
             use_remote_address: false,
             https_redirect: Vec::new(),
         }

@@ -186,7 +186,7 @@ pub(super) fn reported(reasons: &[Reason]) -> Reason {
         .unwrap_or(Reason::TokenIssuerUnknown)
 }
 
-/// What takes every copy of a token out of the request.
+/// What takes every copy of a token out of the request, whose path goes on as it was judged.
 pub(super) fn removal(request: &Request<'_>, places: &[Place<'_>]) -> Vec<Change> {
     let mut changes = Vec::new();
     let (mut parameters, mut cookies) = (Vec::new(), Vec::new());
@@ -202,7 +202,8 @@ pub(super) fn removal(request: &Request<'_>, places: &[Place<'_>]) -> Vec<Change
             Place::Cookie(name) => cookies.push(*name),
         }
     }
-    let path = without_parameters(request.path, &parameters);
+    let path = without_parameters(&request.path, &parameters);
+    let path = path.or_else(|| request.changed_path().map(<[u8]>::to_vec));
     changes.extend(path.map(|path| Change::Set(b":path".to_vec(), path)));
     let name = || b"cookie".to_vec();
     changes.extend(

@@ -66,7 +66,7 @@ impl World {
     }
 
     fn step(&mut self, headers: &Headers, waited: &[SourceId]) -> Step {
-        let request = match Request::read(headers, &UNKNOWN_CONNECTION) {
+        let request = match self.policy.read(headers, &UNKNOWN_CONNECTION) {
             Ok(request) => request,
             Err(reason) => {
                 let verdict = Verdict::Refuse(reason.into());

@@ -99,7 +99,7 @@ pub fn conclude(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now
 
 /// Has a request judged and does what the verdict says, but for letting it go on.
 fn judge(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Duration) -> Concluded {
-    let request = match Request::read(&facts.headers, &facts.connection) {
+    let request = match plugin.policy.read(&facts.headers, &facts.connection) {
         Ok(request) => request,
         Err(reason) => return refuse(&reason.into(), None),
     };

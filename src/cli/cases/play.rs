@@ -92,7 +92,7 @@ fn outcome(
         tokens.insert(format!("${{{name}}}"), keyring.token(spec, now.as_secs())?);
     }
     let headers = headers(&case.request, &tokens)?;
-    let request = match Request::read(&headers, &UNKNOWN_CONNECTION) {
+    let request = match policy.read(&headers, &UNKNOWN_CONNECTION) {
         Ok(request) => request,
         Err(reason) => return Ok(Outcome::refused(&reason.into(), None)),
     };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     differences::explained,
-    pair::{Asked, PEER, Pair, listeners},
+    pair::{Asked, PEER, Pair, Setting, listeners},
     tokens::Tokens,
 };
 use crate::harness::{Envoy, Tool, Version};
@@ -25,7 +25,7 @@ on_every_envoy! {
         let tokens = Tokens::mint();
         let groups = groups();
         let builder = groups.iter().fold(Envoy::builder(version), |builder, group| {
-            let pair = listeners(&group.name, &group.config, &group.metadata, &tokens);
+            let pair = listeners(&group.name, &group.config, &group.setting, &tokens);
             pair.into_iter().fold(builder, |builder, listener| builder.listener(listener))
         });
         let envoy = builder.start();
@@ -49,8 +49,7 @@ on_every_envoy! {
 struct Group {
     name: String,
     config: Value,
-    /// What another filter has left in the request's metadata.
-    metadata: Value,
+    setting: Setting,
     cases: Vec<Case>,
 }
 
@@ -94,7 +93,10 @@ impl Group {
         Group {
             name: group["name"].as_str().expect("a name").to_owned(),
             config,
-            metadata: group["metadata"].clone(),
+            setting: Setting {
+                metadata: group["metadata"].clone(),
+                path_normalization: None,
+            },
             cases: cases
                 .iter()
                 .map(|case| Case::read(case, !group["metadata"].is_null()))

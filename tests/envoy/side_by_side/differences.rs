@@ -24,7 +24,7 @@ struct Question<'a> {
     version: Version,
 }
 
-pub const DIFFERENCES: [Difference; 13] = [
+pub const DIFFERENCES: [Difference; 14] = [
     Difference {
         name: "authority unreadable",
         why: "servers read it in different ways, so no rule for a host can hold",
@@ -90,6 +90,11 @@ pub const DIFFERENCES: [Difference; 13] = [
                     .iter()
                     .any(|(name, value)| around(name, value))
         },
+    },
+    Difference {
+        name: "dot segments with parameters",
+        why: "before 1.36.10 a normalized path may hold `..;x` (CVE-2026-73551), ours does not",
+        applies: |it| it.version == Version::V1_36 && it.asked.target.contains(".;"),
     },
     Difference {
         name: "metadata that is no text",

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     differences::{DIFFERENCES, Difference, explained},
-    pair::{Asked, PEER, Pair, listeners},
+    pair::{Asked, PEER, Pair, Setting, listeners},
     tokens::{TWO, Tokens},
 };
 use crate::harness::{Envoy, Tool, Version, requirements};
@@ -58,7 +58,12 @@ fn play(version: Version, seed: u64, counts: &mut Counts, failures: &mut Vec<Str
     let configs: Vec<Value> = (0..CONFIGURATIONS).map(|_| draw.configuration()).collect();
     let mut builder = Envoy::builder(version).component_log_level("wasm:error");
     for (index, config) in configs.iter().enumerate() {
-        for listener in listeners(&index.to_string(), config, &Value::Null, &tokens) {
+        let path_normalization = Some(draw.pick(&PATH_NORMALIZATIONS));
+        let setting = Setting {
+            path_normalization,
+            ..Setting::default()
+        };
+        for listener in listeners(&index.to_string(), config, &setting, &tokens) {
             builder = builder.listener(listener);
         }
     }
@@ -114,6 +119,8 @@ impl Counts {
 /// Draws things that could stand in a configuration or a request.
 struct Draw(Rng);
 
+const PATH_NORMALIZATIONS: [&str; 4] =
+    ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"];
 const HOSTS: [&str; 9] = [
     "a.com",
     "*.a.com",

@@ -34,6 +34,21 @@ pub fn filters(config: &Value) -> Vec<Filter> {
     filters.into_iter().flatten().map(Filter::Json).collect()
 }
 
+/// What Istio's `meshConfig.pathNormalization` is to the connection manager.
+pub fn path_normalization(option: &str) -> Value {
+    match option {
+        "NONE" => json!({"normalize_path": false}),
+        "BASE" => json!({"normalize_path": true}),
+        "MERGE_SLASHES" => json!({"normalize_path": true, "merge_slashes": true}),
+        "DECODE_AND_MERGE_SLASHES" => json!({
+            "normalize_path": true,
+            "merge_slashes": true,
+            "path_with_escaped_slashes_action": "UNESCAPE_AND_FORWARD",
+        }),
+        other => panic!("no option `{other}`"),
+    }
+}
+
 fn jwt_authn(config: &Value) -> Option<Value> {
     let mut rules = list(&config["jwtRules"]);
     rules.sort_by_key(|rule| rule["issuer"].as_str().unwrap_or_default());

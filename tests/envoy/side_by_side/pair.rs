@@ -33,6 +33,15 @@ pub struct Answer {
     pub upstream: BTreeMap<&'static str, String>,
 }
 
+/// What is the same for both listeners beside the configuration.
+#[derive(Default)]
+pub struct Setting {
+    /// What another filter has left in the request's metadata, as `FILTER: {KEY: VALUE}`.
+    pub metadata: Value,
+    /// Istio's `meshConfig.pathNormalization`: done by Envoy on their side, by us on ours.
+    pub path_normalization: Option<&'static str>,
+}
+
 /// The clients of both listeners.
 pub struct Pair {
     theirs: Client,
@@ -62,23 +71,31 @@ const SHOWN: [&str; 10] = [
 const PORT: &str = "\"PORT\"";
 
 /// The two listeners for a configuration: Istio's part of one, with the names of key sets.
-pub fn listeners(name: &str, config: &Value, metadata: &Value, tokens: &Tokens) -> [Listener; 2] {
+pub fn listeners(name: &str, config: &Value, setting: &Setting, tokens: &Tokens) -> [Listener; 2] {
     let config = tokens.configuration(config.clone());
-    let listener = |side: &str, filters: &dyn Fn(&Value) -> Vec<Filter>| {
+    let listener = |side: &str, normalize: Value, filters: &dyn Fn(&Value) -> Vec<Filter>| {
         let text = config.to_string();
         // A policy that names the port needs to know it before Envoy starts.
         let port = if text.contains(PORT) { free_port() } else { 0 };
         let text = text.replace(PORT, &format!("\"{port}\""));
         let config = serde_json::from_str(&text).expect("JSON with a port in it");
-        let filters = set_metadata(metadata).into_iter().chain(filters(&config));
+        let filters = set_metadata(&setting.metadata)
+            .into_iter()
+            .chain(filters(&config));
         let listener = Listener::new(&format!("{name}, {side}")).port(port);
         let listener = filters.fold(listener, Listener::filter);
         let manager = json!({"use_remote_address": true, "xff_num_trusted_hops": 1});
-        listener.connection_manager(manager).route(showing())
+        let listener = listener.connection_manager(manager);
+        listener.connection_manager(normalize).route(showing())
     };
+    let normalization = setting.path_normalization.unwrap_or("NONE");
+    let theirs = native::path_normalization(normalization);
     [
-        listener("theirs", &native::filters),
-        listener("ours", &|config| vec![ours(config)]),
+        listener("theirs", theirs, &native::filters),
+        // Ours does it itself.
+        listener("ours", json!({}), &|config| {
+            vec![ours(config, normalization)]
+        }),
     ]
 }
 
@@ -98,11 +115,11 @@ fn set_metadata(metadata: &Value) -> Option<Filter> {
 }
 
 /// Our side: as Istio judges, with Envoy's knowledge of addresses.
-fn ours(config: &Value) -> Filter {
+fn ours(config: &Value, normalization: &str) -> Filter {
     let mut config = config.clone();
     config["version"] = json!(1);
     config["pathMatching"] = json!("ISTIO");
-    config["mesh"] = json!({"useRemoteAddress": true});
+    config["mesh"] = json!({"useRemoteAddress": true, "pathNormalization": normalization});
     Plugin::new(config).inline()
 }
 

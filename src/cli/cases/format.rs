@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// A whole file.
@@ -76,6 +77,32 @@ pub(super) struct RequestSpec {
     /// Headers with values that YAML cannot hold.
     #[serde(default)]
     pub headers_base64: Vec<(String, String)>,
+    /// The client's address, as trusted proxies tell it.
+    pub source: Option<SocketAddr>,
+    /// The gateway's own end of the connection.
+    pub destination: Option<SocketAddr>,
+    /// The server name that the client asked for in TLS.
+    #[serde(default)]
+    pub sni: String,
+    /// The client's certificate.
+    pub peer: Option<PeerSpec>,
+    /// What other filters have left: `FILTER: {KEY: TEXT}`.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// What a gateway sees of a client certificate.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct PeerSpec {
+    /// The first URI name.
+    #[serde(default)]
+    pub uri_san: String,
+    /// The first DNS name.
+    #[serde(default)]
+    pub dns_san: String,
+    #[serde(default)]
+    pub subject: String,
 }
 
 /// A call to the outside, and its answer.

@@ -9,7 +9,7 @@ use crate::decide::{Answers, Step, decide};
 use crate::keys::{FetchFailure, Keys};
 use crate::policy::Policy;
 use crate::reply::Reply;
-use crate::request::{Headers, Request, UNKNOWN_CONNECTION};
+use crate::request::{Connection, Headers, MetadataKey, Peer, Request};
 use crate::token::signature::PureRust;
 use crate::verdict::{Change, Decision, Refusal, Verdict};
 use base64::Engine as _;
@@ -92,7 +92,8 @@ fn outcome(
         tokens.insert(format!("${{{name}}}"), keyring.token(spec, now.as_secs())?);
     }
     let headers = headers(&case.request, &tokens)?;
-    let request = match policy.read(&headers, &UNKNOWN_CONNECTION) {
+    let connection = connection(&case.request);
+    let request = match policy.read(&headers, &connection) {
         Ok(request) => request,
         Err(reason) => return Ok(Outcome::refused(&reason.into(), None)),
     };
@@ -147,6 +148,33 @@ fn fetch_keys<'c>(
         keys.fetched(id, result, now);
     }
     Ok(())
+}
+
+/// What a gateway would know of the connection.
+fn connection(spec: &RequestSpec) -> Connection {
+    let peer = spec.peer.as_ref().map(|peer| {
+        let names = [&peer.uri_san, &peer.dns_san, &peer.subject].into_iter();
+        Peer {
+            names: names
+                .filter(|name| !name.is_empty())
+                .map(|name| name.clone().into_bytes())
+                .collect(),
+            all_names_known: false,
+        }
+    });
+    let metadata = spec.metadata.iter().flat_map(|(filter, values)| {
+        values.iter().map(move |(key, value)| {
+            let (filter, key) = (filter.clone(), key.clone());
+            (MetadataKey { filter, key }, value.clone().into_bytes())
+        })
+    });
+    Connection {
+        remote: spec.source.map(|address| address.ip()),
+        destination: spec.destination,
+        sni: spec.sni.clone().into_bytes(),
+        peer,
+        metadata: metadata.collect(),
+    }
 }
 
 /// The headers of a request as Envoy would hand them over.

@@ -48,6 +48,7 @@ $(MACHETE) $(DENY):
 	@cargo install --quiet --locked --debug --root $@ $(subst -0,@0,$(@F))
 
 bench: setup build ## measure what the plugin adds to a request
+	@cargo run --quiet --release --example bench-core -- --bench --quiet
 	@cargo run --quiet --example bench
 
 clean: ## remove everything that was built or installed here

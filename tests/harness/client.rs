@@ -6,21 +6,22 @@
 use std::{
     io::{self, ErrorKind},
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 use tokio::net::TcpSocket;
 
-use super::exchange::exchange;
+use super::exchange::{Wire, exchange};
 
 /// Talks to one port on 127.0.0.1, and keeps its connection from one request to the next.
 pub struct Client {
     address: SocketAddr,
     from: Ipv4Addr,
     timeout: Duration,
-    idle: Mutex<Option<TcpStream>>,
+    tls: Option<(Arc<rustls::ClientConfig>, String)>,
+    idle: Mutex<Option<Box<dyn Wire>>>,
 }
 
 /// A request that is being put together; see [`Client::get`].
@@ -54,6 +55,7 @@ impl Client {
             address,
             from: Ipv4Addr::UNSPECIFIED,
             timeout: Duration::from_secs(15),
+            tls: None,
             idle: Mutex::new(None),
         }
     }
@@ -61,6 +63,12 @@ impl Client {
     /// Connects from another address of this machine.
     pub fn from(mut self, address: Ipv4Addr) -> Self {
         self.from = address;
+        self
+    }
+
+    /// Speaks TLS, and asks for this server name in it.
+    pub fn tls(mut self, config: Arc<rustls::ClientConfig>, server_name: &str) -> Self {
+        self.tls = Some((config, server_name.to_owned()));
         self
     }
 
@@ -94,10 +102,21 @@ impl Client {
     pub fn raw(&self, bytes: impl AsRef<[u8]>) -> io::Result<Response> {
         let deadline = Instant::now() + self.timeout;
         let mut stream = self.connect()?;
-        exchange(&mut stream, bytes.as_ref(), "", deadline).map(|(response, _)| response)
+        exchange(stream.as_mut(), bytes.as_ref(), "", deadline).map(|(response, _)| response)
     }
 
-    fn connect(&self) -> io::Result<TcpStream> {
+    fn connect(&self) -> io::Result<Box<dyn Wire>> {
+        let stream = self.connect_tcp()?;
+        let Some((config, name)) = &self.tls else {
+            return Ok(Box::new(stream));
+        };
+        let name = name.clone().try_into().map_err(io::Error::other)?;
+        let tls = rustls::ClientConnection::new(Arc::clone(config), name);
+        let tls = tls.map_err(io::Error::other)?;
+        Ok(Box::new(rustls::StreamOwned::new(tls, stream)))
+    }
+
+    fn connect_tcp(&self) -> io::Result<TcpStream> {
         // The standard library cannot choose the address to connect from.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -118,12 +137,12 @@ impl Client {
         let idle = self.idle.lock().expect("no panic while held").take();
         let reused = idle.is_some();
         let mut stream = idle.map_or_else(|| self.connect(), Ok)?;
-        let mut answer = exchange(&mut stream, bytes, method, deadline);
+        let mut answer = exchange(stream.as_mut(), bytes, method, deadline);
         let unanswered = |error: &io::Error| error.kind() == ErrorKind::ConnectionAborted;
         if reused && answer.as_ref().is_err_and(unanswered) {
             // The server may have closed the idle connection; that says nothing about the request.
             stream = self.connect()?;
-            answer = exchange(&mut stream, bytes, method, deadline);
+            answer = exchange(stream.as_mut(), bytes, method, deadline);
         }
         let (response, reusable) = answer?;
         if reusable {

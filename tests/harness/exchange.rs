@@ -4,7 +4,7 @@
 //! `client.rs` does.
 
 use std::{
-    io::{self, ErrorKind, Read as _, Write as _},
+    io::{self, ErrorKind, Read, Write},
     net::TcpStream,
     time::{Duration, Instant},
 };
@@ -15,14 +15,19 @@ use super::client::{Headers, Response};
 const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 const MAX_RESPONSE_HEADERS: usize = 256;
 
+/// A connection, be it TCP or TLS over it.
+pub(super) trait Wire: Read + Write + Send {
+    fn tcp(&self) -> &TcpStream;
+}
+
 /// One request and its answer; also tells whether the connection can be used again.
 pub(super) fn exchange(
-    stream: &mut TcpStream,
+    stream: &mut dyn Wire,
     bytes: &[u8],
     method: &str,
     deadline: Instant,
 ) -> io::Result<(Response, bool)> {
-    stream.set_write_timeout(Some(remaining(deadline)?))?;
+    stream.tcp().set_write_timeout(Some(remaining(deadline)?))?;
     // The server may refuse before it has read all; then writing fails and an answer is there.
     let written = stream.write_all(bytes);
     let mut reader = Reader {
@@ -49,11 +54,25 @@ pub(super) fn exchange(
 
 /// What has been read and not yet understood.
 struct Reader<'s> {
-    stream: &'s mut TcpStream,
+    stream: &'s mut dyn Wire,
     buffer: Vec<u8>,
     /// Bytes read so far.
     seen: usize,
     deadline: Instant,
+}
+
+// === impl Wire ===
+
+impl Wire for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Wire for rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        &self.sock
+    }
 }
 
 // === impl Reader ===
@@ -166,6 +185,7 @@ impl Reader<'_> {
     /// Reads what is there; false at the end of the stream.
     fn fill(&mut self) -> io::Result<bool> {
         self.stream
+            .tcp()
             .set_read_timeout(Some(remaining(self.deadline)?))?;
         let mut chunk = [0; 16 * 1024];
         let count = self

@@ -131,7 +131,17 @@ impl Listener {
         if let Some(socket) = &self.transport_socket {
             chain["transport_socket"] = socket.clone();
         }
-        json!({"name": self.name, "address": address(self.port), "filter_chains": [chain]})
+        // Tells the filters which server name the client asks for.
+        let inspector = self.transport_socket.as_ref().map(|_| json!({
+            "name": "envoy.filters.listener.tls_inspector",
+            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"},
+        }));
+        json!({
+            "name": self.name,
+            "address": address(self.port),
+            "listener_filters": inspector.into_iter().collect::<Vec<_>>(),
+            "filter_chains": [chain],
+        })
     }
 }
 

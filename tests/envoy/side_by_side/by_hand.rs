@@ -95,7 +95,7 @@ impl Group {
             config,
             setting: Setting {
                 metadata: group["metadata"].clone(),
-                path_normalization: None,
+                ..Setting::default()
             },
             cases: cases
                 .iter()

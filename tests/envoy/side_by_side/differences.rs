@@ -24,7 +24,7 @@ struct Question<'a> {
     version: Version,
 }
 
-pub const DIFFERENCES: [Difference; 14] = [
+pub const DIFFERENCES: [Difference; 15] = [
     Difference {
         name: "authority unreadable",
         why: "servers read it in different ways, so no rule for a host can hold",
@@ -95,6 +95,11 @@ pub const DIFFERENCES: [Difference; 14] = [
         name: "dot segments with parameters",
         why: "before 1.36.10 a normalized path may hold `..;x` (CVE-2026-73551), ours does not",
         applies: |it| it.version == Version::V1_36 && it.asked.target.contains(".;"),
+    },
+    Difference {
+        name: "names of the peer",
+        why: "the host tells the first name of each kind; others may match, so they count against",
+        applies: |it| it.asked.certificate && it.is_refused_by_policy(),
     },
     Difference {
         name: "metadata that is no text",

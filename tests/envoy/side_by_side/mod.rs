@@ -10,4 +10,5 @@ mod generated;
 mod matchers;
 mod native;
 mod pair;
+mod peers;
 mod tokens;

@@ -5,7 +5,10 @@
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, TcpListener},
-    sync::atomic::{AtomicU16, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
 };
 
 use serde_json::{Value, json};
@@ -22,6 +25,8 @@ pub struct Asked {
     pub lines: Vec<(String, String)>,
     /// Whether another filter leaves metadata for those behind it.
     pub metadata: bool,
+    /// Whether the client shows a certificate.
+    pub certificate: bool,
 }
 
 /// What a client sees of an answer, and what an upstream would have seen of the request.
@@ -40,6 +45,8 @@ pub struct Setting {
     pub metadata: Value,
     /// Istio's `meshConfig.pathNormalization`: done by Envoy on their side, by us on ours.
     pub path_normalization: Option<&'static str>,
+    /// The transport socket.
+    pub tls: Option<Value>,
 }
 
 /// The clients of both listeners.
@@ -86,7 +93,11 @@ pub fn listeners(name: &str, config: &Value, setting: &Setting, tokens: &Tokens)
         let listener = filters.fold(listener, Listener::filter);
         let manager = json!({"use_remote_address": true, "xff_num_trusted_hops": 1});
         let listener = listener.connection_manager(manager);
-        listener.connection_manager(normalize).route(showing())
+        let listener = listener.connection_manager(normalize).route(showing());
+        match &setting.tls {
+            Some(socket) => listener.transport_socket(socket.clone()),
+            None => listener,
+        }
     };
     let normalization = setting.path_normalization.unwrap_or("NONE");
     let theirs = native::path_normalization(normalization);
@@ -157,6 +168,7 @@ impl Asked {
             target: target.to_owned(),
             lines: Vec::new(),
             metadata: false,
+            certificate: false,
         }
     }
 
@@ -206,6 +218,14 @@ impl Pair {
         Pair {
             theirs: client("theirs"),
             ours: client("ours"),
+        }
+    }
+
+    /// The same over TLS.
+    pub fn over_tls(self, config: &Arc<rustls::ClientConfig>, server_name: &str) -> Self {
+        Pair {
+            theirs: self.theirs.tls(Arc::clone(config), server_name),
+            ours: self.ours.tls(Arc::clone(config), server_name),
         }
     }
 

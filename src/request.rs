@@ -155,9 +155,14 @@ impl<'a> Request<'a> {
         let name = self.authority_name.as_bytes();
         let port = self.authority.iter().rposition(|byte| *byte == b':');
         let port = port
-            .and_then(|at| self.authority.get(at..))
+            .and_then(|at| self.authority.get(at.checked_add(1)?..))
             .filter(|_| !name.ends_with(b"]"));
-        let with_port = port.map(|port| Cow::Owned([name, port].concat()));
+        // The port as a number: `080` is 80.
+        let port = port.and_then(|port| std::str::from_utf8(port).ok()?.parse::<u16>().ok());
+        let with_port = port.map(|port| {
+            let port = format!(":{port}");
+            Cow::Owned([name, port.as_bytes()].concat())
+        });
         let mut known = vec![Cow::Borrowed(self.authority)];
         for authority in [Some(Cow::Borrowed(name)), with_port].into_iter().flatten() {
             if !known.contains(&authority) {
@@ -170,6 +175,10 @@ impl<'a> Request<'a> {
     /// The method, and each that a header names instead.
     fn methods(&self) -> Result<Vec<Cow<'a, [u8]>>, Reason> {
         let mut methods = vec![Cow::Borrowed(self.method)];
+        // Methods are case-sensitive (RFC 9110, 9.1), but not to every server.
+        if self.method.iter().any(u8::is_ascii_lowercase) {
+            methods.push(Cow::Owned(self.method.to_ascii_uppercase()));
+        }
         for (name, value) in self.headers.iter() {
             let is = |known: &str| known.len() == name.len() && owned::fold(name).eq(known.bytes());
             if name.first() != Some(&b'x') || !METHOD_OVERRIDES.iter().any(|known| is(known)) {
@@ -304,6 +313,7 @@ mod tests {
             ("a.com.", vec!["a.com.", "a.com"]),
             ("a.com:80", vec!["a.com:80", "a.com"]),
             ("A.com.:80", vec!["A.com.:80", "a.com", "a.com:80"]),
+            ("a.com:080", vec!["a.com:080", "a.com", "a.com:80"]),
             ("[::1]:80", vec!["[::1]:80", "[::1]"]),
             ("[::1]", vec!["[::1]"]),
         ] {
@@ -370,6 +380,23 @@ mod tests {
                 Some(vec!["POST".to_owned()]),
                 "{lines:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_method_in_lower_case_is_read_in_upper_case_too() {
+        for (method, strict) in [
+            ("DELETE", vec!["DELETE"]),
+            ("delete", vec!["delete", "DELETE"]),
+            ("Delete", vec!["Delete", "DELETE"]),
+        ] {
+            let headers = request(method, "a.com", "/a", &[]);
+            let request = Request::read(&headers, &UNKNOWN_CONNECTION).unwrap();
+            let readings = request.readings(PathMatching::Strict).unwrap();
+            let found: Vec<_> = readings.iter().map(|it| it.method.to_vec()).collect();
+            let strict: Vec<_> = strict.iter().map(|it| it.as_bytes().to_vec()).collect();
+            assert_eq!(found, strict, "`{method}`");
+            assert_eq!(request.readings(PathMatching::Istio).unwrap().len(), 1);
         }
     }
 

@@ -52,6 +52,8 @@ mod hostile;
 mod key_sets;
 #[path = "envoy/log.rs"]
 mod log;
+#[path = "envoy/many_rules.rs"]
+mod many_rules;
 #[path = "envoy/path_normalization.rs"]
 mod path_normalization;
 #[path = "envoy/play.rs"]

@@ -269,7 +269,7 @@ fn from_header(at: At<'_>) -> Option<FromHeader> {
     let name = fields.required("name").and_then(|at| header_name(&at));
     let prefix = fields
         .optional("prefix")
-        .map(|at| at.text().map(str::to_owned));
+        .map(|at| at.any_text().map(str::to_owned));
     fields.finish();
     Some(FromHeader {
         name: name?,

@@ -163,6 +163,15 @@ impl<'a> At<'a> {
         }
     }
 
+    /// A string, also an empty one.
+    pub(super) fn any_text(&self) -> Option<&'a str> {
+        let text = self.value.as_str();
+        if text.is_none() {
+            self.unexpected("a string");
+        }
+        text
+    }
+
     /// A string that `parse` understands; its error says what is allowed.
     pub(super) fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         match parse(self.text()?) {

@@ -65,7 +65,7 @@ fn everything_that_can_be_said_is_read() {
                 "issuer": "https://a.example.com/",
                 "audiences": ["a", "https://b.example.com/"],
                 "jwks": JWKS,
-                "fromHeaders": [{"name": "X-Jwt"}, {"name": "authorization", "prefix": "Token "}],
+                "fromHeaders": [{"name": "X-Jwt", "prefix": ""}, {"name": "authorization", "prefix": "Token "}],
                 "fromParams": ["jwt", "t"],
                 "forwardOriginalToken": true,
                 "appliesTo": [{"hosts": ["a.example.com", "*.B.example.com"], "paths": ["/a*"]}],

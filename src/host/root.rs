@@ -147,6 +147,7 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
+        let started = abi::now();
         let most = size.min(config::MAX_BYTES.saturating_add(1));
         let text = abi::buffer(Buffer::PluginConfiguration, most);
         let config = match Config::read(&text) {
@@ -159,13 +160,15 @@ impl RootContext for Root {
         };
         let policy = Policy::compile(config);
         let verifier = HostVerifier::probed();
+        let now = abi::now();
         log::info!(
-            "portcullis {}: configuration of {} bytes in force; signatures verified by the host: {:?}",
+            "portcullis {}: configuration of {} bytes in force after {} ms; signatures verified by \
+             the host: {:?}",
             env!("CARGO_PKG_VERSION"),
             text.len(),
+            now.saturating_sub(started).as_millis(),
             verifier.native(),
         );
-        let now = abi::now();
         // Envoy makes a new root for a new configuration; a host that does not must leave nobody
         // waiting for keys that no longer come.
         if let Some(before) = self.plugin.take() {

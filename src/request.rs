@@ -13,7 +13,7 @@ pub use connection::{Connection, MetadataKey, Needs, Peer, UNKNOWN_CONNECTION};
 pub use headers::{Headers, MalformedHeaders};
 pub use normalize::PathNormalization;
 pub use owned::OwnedHeaders;
-pub use path::{MAX_UNUSUAL_BYTES, UnreadablePath, readings as path_readings};
+pub use path::{MAX_UNUSUAL_BYTES, UnreadablePath, query_of, readings as path_readings};
 
 use crate::config::PathMatching;
 use crate::policy::normalize_authority;
@@ -132,14 +132,6 @@ impl<'a> Request<'a> {
             methods.iter().map(reading)
         });
         Ok(readings.collect())
-    }
-
-    /// What stands behind the path: `?` and query, `#` and fragment; may be empty.
-    #[must_use]
-    pub fn query(&self) -> &[u8] {
-        self.path
-            .get(path::without_query(&self.path).len()..)
-            .unwrap_or_default()
     }
 
     /// Whether it is a CORS preflight, as Envoy's jwt_authn filter tells one.

@@ -121,7 +121,7 @@ fn facts<'f>(
         authority: request.authority,
         method: &reading.method,
         path: &reading.path,
-        query: request.query(),
+        target: &request.path,
         headers: request.headers,
         identity,
         connection: request.connection,

@@ -170,7 +170,7 @@ mod tests {
                     authority: authority.as_bytes(),
                     method: method.as_bytes(),
                     path: path.as_bytes(),
-                    query: b"",
+                    target: path.as_bytes(),
                     headers: &headers,
                     connection: &UNKNOWN_CONNECTION,
                     identity: identity.as_ref(),

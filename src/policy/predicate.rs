@@ -2,7 +2,7 @@
 
 use super::{PathPattern, PeerPrincipal, RequestPrincipal, StringMatch, Truth};
 use crate::identity::Identity;
-use crate::request::{Connection, Headers, MetadataKey};
+use crate::request::{Connection, Headers, MetadataKey, query_of};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -50,8 +50,8 @@ pub struct Facts<'a> {
     pub method: &'a [u8],
     /// The path without query.
     pub path: &'a [u8],
-    /// What stands behind the path: `?` and query, `#` and fragment; may be empty.
-    pub query: &'a [u8],
+    /// The whole of `:path`, of which the path is a reading.
+    pub target: &'a [u8],
     /// The headers as sent.
     pub headers: &'a Headers,
     /// From a verified token, if there was one.
@@ -69,7 +69,10 @@ impl Predicate {
             Self::Authority(value) => value.matches(facts.authority).into(),
             Self::Method(value) => value.matches(facts.method).into(),
             Self::Path(value) => value.matches(facts.path).into(),
-            Self::Target(value) => value.matches(&[facts.path, facts.query].concat()).into(),
+            Self::Target(value) => {
+                let query = query_of(facts.target);
+                value.matches(&[facts.path, query].concat()).into()
+            }
             Self::Port(port) => match connection.destination {
                 Some(destination) => (destination.port() == *port).into(),
                 None => Truth::Unknown,

@@ -20,6 +20,12 @@ pub fn without_query(path: &[u8]) -> &[u8] {
     end.and_then(|end| path.get(..end)).unwrap_or(path)
 }
 
+/// What stands behind the path in `:path`: `?` and query, `#` and fragment; may be empty.
+#[must_use]
+pub fn query_of(path: &[u8]) -> &[u8] {
+    path.get(without_query(path).len()..).unwrap_or_default()
+}
+
 /// Every reading of a path without query, each once, the path as received first.
 ///
 /// A path without `%`, `\`, `;`, `//`, dot segments and beginnings of overlong UTF-8 has one reading

@@ -91,13 +91,16 @@ pub struct ClaimHeader {
 #[derive(Debug)]
 pub struct Rule {
     /// `ns[<namespace>]-policy[<name>]-rule[<index>]`, as Envoy's RBAC filter names it in Istio;
-    /// of a CUSTOM policy with `istio-ext-authz-<provider>-` before it.
+    /// of a CUSTOM policy with `istio-ext-authz-<provider>-` before it, and Istio's words behind it.
     pub id: Rc<str>,
     /// When it matches.
     pub condition: Condition,
     /// The only paths that it could match; empty means every path.
     pub paths: Vec<PathPattern>,
 }
+
+/// Behind the name of a CUSTOM rule whose provider is not known, as Istio writes it.
+const BAD_PROVIDER: &str = "-deny-due-to-bad-CUSTOM-action";
 
 // === impl Policy ===
 
@@ -197,9 +200,11 @@ impl Policy {
         }
         let authorizer = source.provider.as_ref();
         let authorizer = authorizer.map(|name| format!("istio-ext-authz-{name}-"));
+        // As Istio names it while nobody knows the provider.
+        let unknown = authorizer.as_ref().map_or("", |_| BAD_PROVIDER);
         let authorizer = authorizer.unwrap_or_default();
         for (index, rule) in source.rules.iter().enumerate() {
-            let id = format!("{authorizer}ns[{namespace}]-policy[{name}]-rule[{index}]");
+            let id = format!("{authorizer}ns[{namespace}]-policy[{name}]-rule[{index}]{unknown}");
             let compiled = Rc::new(Rule {
                 id: id.into(),
                 condition: Condition::from_rule(rule),

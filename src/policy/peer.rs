@@ -87,11 +87,14 @@ impl PeerPrincipal {
         let Some(peer) = peer else {
             return Truth::False;
         };
-        let mut names = peer.names.iter();
+        // A NUL ends a name for some readers and not for others (CVE-2025-66220): such a name is
+        // nobody's, and its certificate may hold anything.
+        let odd = |name: &Vec<u8>| name.contains(&0);
+        let mut names = peer.names.iter().filter(|name| !odd(name));
         match names.any(|name| self.0.iter().any(|glob| glob.matches(name))) {
             true => Truth::True,
             // What is not seen may match.
-            false if !peer.all_names_known => Truth::Unknown,
+            false if !peer.all_names_known || peer.names.iter().any(odd) => Truth::Unknown,
             false => Truth::False,
         }
     }
@@ -185,5 +188,14 @@ mod tests {
             Truth::True
         );
         assert_eq!(value.truth(None), Truth::False);
+    }
+
+    #[test]
+    fn a_name_with_a_nul_is_nobodys() {
+        for value in ["td/ns/shop/*", "*/sa/cart", "*"] {
+            let value = PeerPrincipal::principal(value).unwrap();
+            let odd = peer("spiffe://td/ns/shop/sa/cart\0/sa/cart", true);
+            assert_eq!(value.truth(Some(&odd)), Truth::Unknown, "{value:?}");
+        }
     }
 }

@@ -78,9 +78,12 @@ pub fn readings(path: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, UnreadablePath> {
 }
 
 fn is_plain(path: &[u8]) -> bool {
-    let special = path
-        .iter()
-        .any(|byte| matches!(byte, b'%' | b'\\' | b';' | 0 | 0xc0 | 0xc1 | 0xe0 | 0xf0));
+    let special = path.iter().any(|byte| {
+        matches!(
+            byte,
+            b'%' | b'\\' | b';' | 0 | 0xc0 | 0xc1 | 0xe0 | 0xf0 | 0xf8 | 0xfc
+        )
+    });
     let pairs = || path.iter().zip(path.iter().skip(1));
     !special && !pairs().any(|pair| matches!(pair, (b'/', b'/' | b'.')))
 }
@@ -128,9 +131,15 @@ fn leaves_escapes(decoded: &[u8]) -> bool {
 fn has_overlong_utf8(decoded: &[u8]) -> bool {
     decoded.contains(&0xc0)
         || decoded.contains(&0xc1)
-        || decoded
-            .windows(2)
-            .any(|window| matches!(window, [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f]))
+        || decoded.windows(2).any(|window| {
+            matches!(
+                window,
+                [0xe0, 0x80..=0x9f]
+                    | [0xf0, 0x80..=0x8f]
+                    | [0xf8, 0x80..=0x87]
+                    | [0xfc, 0x80..=0x83]
+            )
+        })
 }
 
 /// Drops `;parameters` of every segment.
@@ -281,6 +290,8 @@ mod tests {
             "/%c1%81",
             "/%e0%80%af",
             "/%f0%80%80%af",
+            "/%f8%80%80%80%af",
+            "/%fc%80%80%80%80%af",
             "/%252Fadmin",
             "/%25c0%25afadmin",
             "/%25252e",

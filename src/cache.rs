@@ -1,25 +1,28 @@
-//! Tokens that were verified before, so that the next request with the same bytes is cheap.
+//! Tokens that were seen before, so that the next request with the same bytes is cheap.
 //!
-//! Bounded in entries and in bytes, least recently used out. An entry says only that a signature
-//! was good under the keys of one fetch: times, issuer, audience and every rule are judged again on
-//! each request. The whole token is the key; no hash stands in for it.
+//! Bounded in entries and in bytes, least recently used out. An entry says only whether a signature
+//! was good under certain keys: times, issuer, audience and every rule are judged again on each
+//! request. The whole token is the key; no hash stands in for it.
 
 use crate::keys::SourceId;
 use crate::token::jwt::Claims;
 use lru::LruCache;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What one worker remembers.
-#[derive(Default)]
 pub struct Caches {
     /// Tokens whose signature was good.
-    pub verified: VerifiedTokens,
+    pub verified: Tokens<Verified>,
+    /// Tokens whose signature was wrong, so that a flood of one costs a look-up each.
+    pub refused: Tokens<Refused>,
 }
 
-/// Tokens whose signature was good.
-pub struct VerifiedTokens {
-    tokens: LruCache<Box<[u8]>, Verified>,
+/// Tokens, each with what is known of it.
+pub struct Tokens<V> {
+    known: LruCache<Box<[u8]>, V>,
     bytes: usize,
+    limits: Limits,
 }
 
 /// A token whose signature was good.
@@ -29,53 +32,98 @@ pub struct Verified {
     pub claims: Rc<Claims>,
     /// Whose keys it was verified with.
     pub source: SourceId,
-    /// Which fetch had brought them.
+    /// Which of these keys: they change.
     pub generation: u64,
 }
 
-const MAX_TOKENS: usize = 10_000;
-const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// A token whose signature was wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Whose keys it was verified with.
+    pub source: SourceId,
+    /// Which of these keys: they change.
+    pub generation: u64,
+    /// How long that is remembered, as time since the Unix epoch.
+    pub until: Duration,
+}
 
-/// What an entry takes beside its text; the parsed claims take a few times the payload.
-const OVERHEAD: usize = 512;
-const CLAIMS_FACTOR: usize = 4;
+/// How much is remembered, and what an entry takes.
+#[derive(Clone, Copy)]
+struct Limits {
+    entries: usize,
+    bytes: usize,
+    /// What an entry takes beside its text.
+    overhead: usize,
+    /// How often its text is kept, in one form or another.
+    copies: usize,
+}
 
-// === impl VerifiedTokens ===
+const VERIFIED: Limits = Limits {
+    entries: 10_000,
+    bytes: 32 * 1024 * 1024,
+    overhead: 512,
+    // The parsed claims take a few times the payload.
+    copies: 4,
+};
 
-impl Default for VerifiedTokens {
+const REFUSED: Limits = Limits {
+    entries: 1_000,
+    bytes: 4 * 1024 * 1024,
+    overhead: 128,
+    copies: 1,
+};
+
+/// So long a wrong signature is remembered.
+pub const REFUSED_FOR: Duration = Duration::from_secs(60);
+
+// === impl Caches ===
+
+impl Default for Caches {
     fn default() -> Self {
         Self {
-            tokens: LruCache::unbounded(),
-            bytes: 0,
+            verified: Tokens::new(VERIFIED),
+            refused: Tokens::new(REFUSED),
         }
     }
 }
 
-impl VerifiedTokens {
+// === impl Tokens ===
+
+impl<V> Tokens<V> {
+    fn new(limits: Limits) -> Self {
+        Self {
+            known: LruCache::unbounded(),
+            bytes: 0,
+            limits,
+        }
+    }
+
     /// Finds a token by its bytes.
-    pub fn get(&mut self, token: &[u8]) -> Option<&Verified> {
-        self.tokens.get(token)
+    pub fn get(&mut self, token: &[u8]) -> Option<&V> {
+        self.known.get(token)
     }
 
     /// Remembers a token, in place of what was known about it.
-    pub fn insert(&mut self, token: &[u8], verified: Verified) {
-        if self.tokens.put(token.into(), verified).is_none() {
-            self.bytes = self.bytes.saturating_add(cost(token));
+    pub fn insert(&mut self, token: &[u8], what: V) {
+        if self.known.put(token.into(), what).is_none() {
+            self.bytes = self.bytes.saturating_add(self.limits.cost(token));
         }
-        while self.tokens.len() > MAX_TOKENS || self.bytes > MAX_BYTES {
-            let Some((token, _)) = self.tokens.pop_lru() else {
+        while self.known.len() > self.limits.entries || self.bytes > self.limits.bytes {
+            let Some((token, _)) = self.known.pop_lru() else {
                 return;
             };
-            self.bytes = self.bytes.saturating_sub(cost(&token));
+            self.bytes = self.bytes.saturating_sub(self.limits.cost(&token));
         }
     }
 }
 
-fn cost(token: &[u8]) -> usize {
-    token
-        .len()
-        .saturating_mul(CLAIMS_FACTOR)
-        .saturating_add(OVERHEAD)
+// === impl Limits ===
+
+impl Limits {
+    fn cost(&self, token: &[u8]) -> usize {
+        let text = token.len().saturating_mul(self.copies);
+        text.saturating_add(self.overhead)
+    }
 }
 
 #[cfg(test)]
@@ -98,8 +146,8 @@ mod tests {
 
     #[test]
     fn is_bounded_in_entries_and_the_least_recently_used_goes() {
-        let mut tokens = VerifiedTokens::default();
-        for token in 0..MAX_TOKENS as u64 {
+        let mut tokens = Caches::default().verified;
+        for token in 0..VERIFIED.entries as u64 {
             tokens.insert(&token.to_le_bytes(), verified());
         }
         assert!(tokens.get(&0_u64.to_le_bytes()).is_some());
@@ -109,18 +157,18 @@ mod tests {
             tokens.get(&1_u64.to_le_bytes()).is_none(),
             "it was the oldest"
         );
-        assert_eq!(tokens.tokens.len(), MAX_TOKENS);
+        assert_eq!(tokens.known.len(), VERIFIED.entries);
     }
 
     #[test]
     fn is_bounded_in_bytes() {
-        let mut tokens = VerifiedTokens::default();
+        let mut tokens = Caches::default().verified;
         for token in 0..2_000_u32 {
             let token = [&token.to_le_bytes()[..], &[0; jwt::MAX_BYTES - 4]].concat();
             tokens.insert(&token, verified());
             tokens.insert(&token, verified());
-            assert!(tokens.bytes <= MAX_BYTES);
+            assert!(tokens.bytes <= VERIFIED.bytes);
         }
-        assert!(tokens.tokens.len() > 400, "{}", tokens.tokens.len());
+        assert!(tokens.known.len() > 400, "{}", tokens.known.len());
     }
 }

@@ -12,7 +12,7 @@ mod reader;
 
 pub use authorization_policies::{Action, AuthorizationPolicy, Rule};
 pub use demands::Demand;
-pub use jwt_rules::{ClaimToHeader, FromHeader, JwtRule, KeySource, RemoteKeys};
+pub use jwt_rules::{ClaimToHeader, FromHeader, JwtRule, KeySource, Origin, RemoteKeys};
 pub use mesh::{HttpsRedirect, Mesh};
 pub use reader::Fault;
 

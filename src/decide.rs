@@ -43,7 +43,7 @@ enum Stop {
 /// Everything that one look at a request needs.
 struct Look<'a> {
     policy: &'a Policy,
-    keys: &'a Keys,
+    keys: &'a mut Keys,
     caches: &'a mut Caches,
     request: &'a Request<'a>,
     answers: &'a Answers,
@@ -54,7 +54,7 @@ struct Look<'a> {
 /// Judges a request. `now` is the time since the Unix epoch.
 pub fn decide(
     policy: &Policy,
-    keys: &Keys,
+    keys: &mut Keys,
     caches: &mut Caches,
     request: &Request<'_>,
     answers: &Answers,
@@ -124,7 +124,8 @@ impl<'a> Look<'a> {
     /// a token must not be judged that came in clear.
     fn demand_https(&self, sites: &[&Site]) -> Result<(), Stop> {
         let exempt = sites.iter().find_map(|site| site.https_only.as_ref());
-        let (Some(exempt), b"http") = (exempt, self.request.scheme) else {
+        let Some(exempt) = exempt.filter(|_| self.request.scheme.eq_ignore_ascii_case(b"http"))
+        else {
             return Ok(());
         };
         let mut readings = self

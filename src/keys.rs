@@ -3,9 +3,16 @@
 //! A key that cannot be used is skipped and named, the others serve. There is never a stand-in key:
 //! without a usable one, tokens are refused.
 
+mod discovery;
+mod endpoint;
+mod fetch;
 mod store;
+mod unknown;
 
-pub use store::{Availability, FetchFailure, Keys, Outcome, SourceId};
+pub use discovery::Discovery;
+pub use endpoint::Endpoint;
+pub use fetch::{Fetch, FetchFailure, Outcome, Reply};
+pub use store::{Availability, Health, Keys, SourceId};
 
 use crate::config::RemoteKeys;
 use crate::json::{self, JsonError};

@@ -4,10 +4,9 @@
 
 use super::AppliesTo;
 use super::reader::{At, Fields};
-use crate::keys::KeySet;
+use crate::keys::{Discovery, Endpoint, KeySet};
 use crate::token::jwt::{CLOCK_SKEW, Demands};
 use crate::token::signature::Algorithm;
-use http::Uri;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -67,23 +66,28 @@ pub struct FromHeader {
 pub enum KeySource {
     /// `jwks`: in the configuration itself.
     Inline(KeySet),
-    /// `jwksUri`: fetched.
+    /// `jwksUri`, or discovery: fetched.
     Remote(RemoteKeys),
 }
 
-/// `jwksUri`, and the Envoy cluster through which it is reached.
+/// Keys that are fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteKeys {
-    /// `host[:port]` of the URI.
-    pub authority: String,
-    /// Path and query of the URI.
-    pub path: String,
-    /// `cluster`, or `outbound|<port>||<host>` as Istio names it.
-    pub cluster: String,
+    /// Where they are.
+    pub origin: Origin,
     /// How long one fetch may take.
     pub timeout: Duration,
     /// How long keys serve before they are fetched again.
     pub refresh: Duration,
+}
+
+/// Where keys are fetched from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `jwksUri`
+    Uri(Endpoint),
+    /// Where the issuer's discovery document says, since there is neither `jwks` nor `jwksUri`.
+    Discovery(Discovery),
 }
 
 /// Headers that no rule may set.
@@ -153,6 +157,16 @@ fn rule(at: At<'_>) -> Option<JwtRule> {
     if issuer.is_none() && name.is_none() {
         at.fault("neither `issuer` nor `name`; a rule for any issuer needs a name");
     }
+    let issuer = issuer.flatten();
+    let cluster_name = cluster.and_then(|at| at.text());
+    let remote = |origin: Origin| {
+        let refresh = refresh.map(|at| at.duration_in(&REFRESHES));
+        Some(KeySource::Remote(RemoteKeys {
+            origin,
+            timeout: timeout.unwrap_or(Some(FETCH_TIMEOUT))?,
+            refresh: refresh.unwrap_or(Some(REFRESH))?,
+        }))
+    };
     let keys = match (jwks, jwks_uri) {
         (Some(jwks), None) => {
             for unused in cluster.iter().chain(&refresh) {
@@ -160,25 +174,31 @@ fn rule(at: At<'_>) -> Option<JwtRule> {
             }
             inline(jwks).map(KeySource::Inline)
         }
-        (None, Some(uri)) => {
-            let timeout = timeout.unwrap_or(Some(FETCH_TIMEOUT));
-            let refresh = refresh.map(|at| at.duration_in(&REFRESHES));
-            let refresh = refresh.unwrap_or(Some(REFRESH));
-            remote(uri, cluster.map(text), timeout, refresh).map(KeySource::Remote)
-        }
+        (None, Some(uri)) => uri
+            .parsed(|uri| Endpoint::parse(uri, cluster_name))
+            .and_then(|endpoint| remote(Origin::Uri(endpoint))),
         (Some(_), Some(uri)) => {
             uri.fault("given beside `jwks`; one of the two is allowed");
             None
         }
-        (None, None) => {
-            at.fault("no keys; give `jwks` or `jwksUri`");
-            None
-        }
+        (None, None) => match issuer.as_deref().map(|it| Discovery::of(it, cluster_name)) {
+            Some(Ok(discovery)) => remote(Origin::Discovery(discovery)),
+            Some(Err(_)) => {
+                at.fault(
+                    "no keys; give `jwks` or `jwksUri`, or an `issuer` that is an `https://` URL \
+                     whose keys can be discovered",
+                );
+                None
+            }
+            None => {
+                at.fault("no keys; give `jwks` or `jwksUri`");
+                None
+            }
+        },
     };
 
     // Istio: as soon as one location is given, the defaults are off.
     let defaults = from_headers.is_none() && from_params.is_none() && from_cookies.is_none();
-    let issuer = issuer.flatten();
     Some(JwtRule {
         name: name.flatten().or_else(|| issuer.clone())?,
         applies_to,
@@ -227,41 +247,6 @@ fn inline(at: At<'_>) -> Option<KeySet> {
         at.fault(format!("no usable key: {}", reasons.join("; ")));
     }
     Some(keys)
-}
-
-fn remote(
-    at: At<'_>,
-    cluster: Option<Option<String>>,
-    timeout: Option<Duration>,
-    refresh: Option<Duration>,
-) -> Option<RemoteKeys> {
-    const ALLOWED: &str = "an `http://` or `https://` URI with a host and without user";
-    let uri: Uri = at.parsed(|text| text.parse().map_err(|_| ALLOWED.to_owned()))?;
-    let default_port = match uri.scheme_str() {
-        Some("https") => 443,
-        Some("http") => 80,
-        _ => {
-            at.unexpected(ALLOWED);
-            return None;
-        }
-    };
-    let authority = uri.authority().filter(|it| !it.as_str().contains('@'));
-    let Some(authority) = authority else {
-        at.unexpected(ALLOWED);
-        return None;
-    };
-    let port = authority.port_u16().unwrap_or(default_port);
-    let derived = || Some(format!("outbound|{port}||{}", authority.host()));
-    Some(RemoteKeys {
-        authority: authority.as_str().to_owned(),
-        path: uri
-            .path_and_query()
-            .map_or("/", |path| path.as_str())
-            .to_owned(),
-        cluster: cluster.unwrap_or_else(derived)?,
-        timeout: timeout?,
-        refresh: refresh?,
-    })
 }
 
 fn from_header(at: At<'_>) -> Option<FromHeader> {

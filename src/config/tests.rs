@@ -137,7 +137,11 @@ fn everything_that_can_be_said_is_read() {
         ),
         (given, "c.example.com:8080", "/", "c"),
     ] {
-        let KeySource::Remote(keys) = &rule.keys else {
+        let KeySource::Remote(RemoteKeys {
+            origin: Origin::Uri(keys),
+            ..
+        }) = &rule.keys
+        else {
             panic!()
         };
         let found = (
@@ -282,7 +286,14 @@ fn jwt_rules() {
                 .to_owned()),
         (json!({"audiences": ["a", 1]}),
             "$.jwtRules[0].audiences[1]: found `1`; allowed: a string that is not empty".to_owned()),
-        (json!({"jwks": null}), "$.jwtRules[0]: no keys; give `jwks` or `jwksUri`".to_owned()),
+        (json!({"jwks": null}),
+            "$.jwtRules[0]: no keys; give `jwks` or `jwksUri`, or an `issuer` that is an `https://` \
+             URL whose keys can be discovered".to_owned()),
+        (json!({"jwks": null, "issuer": null, "name": "any"}),
+            "$.jwtRules[0]: no keys; give `jwks` or `jwksUri`".to_owned()),
+        (json!({"jwks": null, "issuer": "http://idp.example.com"}),
+            "$.jwtRules[0]: no keys; give `jwks` or `jwksUri`, or an `issuer` that is an `https://` \
+             URL whose keys can be discovered".to_owned()),
         (json!({"jwksUri": "https://a/"}),
             "$.jwtRules[0].jwksUri: given beside `jwks`; one of the two is allowed".to_owned()),
         (json!({"cluster": "c"}),

@@ -4,7 +4,7 @@
 //! refused, so a second, unverified one never reaches an upstream behind a good one.
 
 use super::{Look, Stop};
-use crate::cache::Verified;
+use crate::cache::{REFUSED_FOR, Refused, Verified};
 use crate::identity::Identity;
 use crate::keys::{Availability, SourceId};
 use crate::policy::{Entry, JwtRule, Site};
@@ -153,9 +153,27 @@ impl<'a> Look<'a> {
             Some(jwt) => jwt,
             None => parsed.insert(jwt::parse(token)?),
         };
-        jwt::verify(jwt, keys, self.keys.verifier())?;
-        let claims = Rc::clone(&jwt.claims);
         let source = rule.keys;
+        let same = |it: &Refused| it.source == source && it.generation == generation;
+        let refused = self.caches.refused.get(token).copied().filter(same);
+        if refused.is_some_and(|it| self.now < it.until) {
+            return Err(Reason::TokenSignature.into());
+        }
+        match jwt::verify(jwt, keys, self.keys.verifier()) {
+            Ok(()) => {}
+            Err(Reason::KeyUnknown) => return Err(self.without_key(source, jwt.key_id())),
+            Err(reason) => {
+                let until = self.now.saturating_add(REFUSED_FOR);
+                let refused = Refused {
+                    source,
+                    generation,
+                    until,
+                };
+                self.caches.refused.insert(token, refused);
+                return Err(reason.into());
+            }
+        }
+        let claims = Rc::clone(&jwt.claims);
         self.caches.verified.insert(
             token,
             Verified {
@@ -165,6 +183,18 @@ impl<'a> Look<'a> {
             },
         );
         Ok(())
+    }
+}
+
+impl Look<'_> {
+    /// A token whose key its issuer does not have, or not yet.
+    fn without_key(&mut self, source: SourceId, key_id: Option<&str>) -> Unaccepted {
+        if self.answers.waited.contains(&source) {
+            self.keys.waited_in_vain(source, key_id, self.now);
+        } else if self.keys.wait_for(source, key_id, self.now) {
+            return Unaccepted::KeysPending(source);
+        }
+        Unaccepted::Refused(Reason::KeyUnknown)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Config;
-use crate::keys::FetchFailure;
+use crate::keys::{FetchFailure, Reply};
 use crate::request::{Headers, UNKNOWN_CONNECTION};
 use crate::token::signature::{PublicKey, PureRust, Verifier};
 use base64::Engine as _;
@@ -82,7 +82,7 @@ impl World {
         };
         decide(
             &self.policy,
-            &self.keys,
+            &mut self.keys,
             &mut self.caches,
             &request,
             &answers,
@@ -106,7 +106,8 @@ impl World {
 
     fn fetched(&mut self, source: SourceId, jwks: &str) {
         self.keys.due(self.now);
-        self.keys.fetched(source, Ok(jwks.as_bytes()), self.now);
+        self.keys
+            .fetched(source, Ok(Reply::ok(jwks.as_bytes())), self.now);
     }
 
     fn verifications(&self) -> usize {
@@ -494,8 +495,8 @@ fn a_remembered_token_does_not_outlive_its_key() {
     world.fetched(A, &jwks(&key));
     assert_eq!(
         (world.asks(&headers), world.verifications()),
-        ("allow".to_owned(), 1),
-        "again"
+        ("allow".to_owned(), 0),
+        "the same keys"
     );
     world.fetched(A, "<html>");
     assert_eq!(
@@ -505,6 +506,74 @@ fn a_remembered_token_does_not_outlive_its_key() {
     );
     world.fetched(A, &jwks(&next));
     assert_eq!(world.asks(&headers), "token_signature");
+}
+
+#[test]
+fn a_wrong_signature_is_found_out_once() {
+    let (key, other) = (ES256KeyPair::generate(), ES256KeyPair::generate());
+    let mut world = World::new(json!({"jwtRules": [{"issuer": "i", "jwksUri": "https://k/"}]}));
+    world.fetched(A, &jwks(&other));
+    let headers = bearing("/", &token(&key, &json!({"iss": "i"})));
+    let refused = |count| ("token_signature".to_owned(), count);
+    assert_eq!((world.asks(&headers), world.verifications()), refused(1));
+    for _ in 0..3 {
+        assert_eq!((world.asks(&headers), world.verifications()), refused(0));
+    }
+    world.now += Duration::from_secs(60);
+    assert_eq!(
+        (world.asks(&headers), world.verifications()),
+        refused(1),
+        "a minute later"
+    );
+    world.fetched(A, &jwks(&key));
+    assert_eq!(
+        world.asks(&headers),
+        "allow",
+        "by other keys it may be good"
+    );
+}
+
+#[test]
+fn a_token_with_an_unknown_key_waits_for_the_next_keys() {
+    let key = ES256KeyPair::generate();
+    let mut world = World::new(json!({"jwtRules": [{"issuer": "i", "jwksUri": "https://k/"}]}));
+    let with_kid = |kid: &str| {
+        let key = key.public_key().with_key_id(kid).to_jwk();
+        format!(r#"{{"keys":[{key}]}}"#)
+    };
+    let named = |kid: &str| {
+        let signed = [json!({"alg": "ES256", "kid": kid}), json!({"iss": "i"})];
+        let signed = signed
+            .map(|part| BASE64URL.encode(part.to_string()))
+            .join(".");
+        let signature: p256::ecdsa::Signature = key.key_pair().as_ref().sign(signed.as_bytes());
+        let token = format!("{signed}.{}", BASE64URL.encode(signature.to_bytes()));
+        bearing("/", &token)
+    };
+    world.fetched(A, &with_kid("old"));
+    assert_eq!(world.look(&named("old"), &[]), "allow");
+    assert_eq!(world.look(&named("new"), &[]), "wait 0");
+    world.fetched(A, &with_kid("new"));
+    assert_eq!(world.look(&named("new"), &[A]), "allow", "rotated");
+    world.now += Duration::from_secs(31);
+    assert_eq!(world.look(&named("none"), &[]), "wait 0");
+    world.fetched(A, &with_kid("new"));
+    assert_eq!(
+        world.look(&named("none"), &[A]),
+        "key_unknown",
+        "once waited for"
+    );
+    world.now += Duration::from_secs(31);
+    assert_eq!(
+        world.look(&named("none"), &[]),
+        "key_unknown",
+        "and never again"
+    );
+    assert_eq!(
+        world.verifications(),
+        2,
+        "no signature was looked at without a key"
+    );
 }
 
 #[test]

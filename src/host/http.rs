@@ -109,7 +109,7 @@ fn judge(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Durat
     let state = &mut *state;
     match decide(
         &plugin.policy,
-        &state.keys,
+        &mut state.keys,
         &mut state.caches,
         &request,
         &answers,

@@ -8,9 +8,9 @@ use super::abi::{self, Buffer, Map};
 use super::http::{Filter, Gathered, conclude};
 use super::signature::HostVerifier;
 use crate::cache::Caches;
-use crate::config::{self, Config, RemoteKeys};
+use crate::config::{self, Config};
 use crate::decide::Answers;
-use crate::keys::{self, FetchFailure, KeySource, Keys, Outcome, SourceId};
+use crate::keys::{self, Fetch, FetchFailure, Keys, Outcome, Reply, SourceId};
 use crate::policy::Policy;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -24,7 +24,7 @@ use std::time::Duration;
 pub struct Root {
     id: u32,
     plugin: Option<Rc<Plugin>>,
-    fetching: BTreeMap<u32, SourceId>,
+    fetching: BTreeMap<u32, Fetch>,
 }
 
 /// What every stream of a configuration shares on one worker.
@@ -79,69 +79,65 @@ impl Root {
             .state
             .try_borrow_mut()
             .map(|mut state| state.keys.due(now));
-        for (source, remote) in due.unwrap_or_default() {
-            match dispatch(&remote) {
+        for fetch in due.unwrap_or_default() {
+            match dispatch(&fetch) {
                 Some(token) => {
-                    self.fetching.insert(token, source);
+                    self.fetching.insert(token, fetch);
                 }
-                None => self.fetched(plugin, source, Err(FetchFailure::NotSent), now),
+                None => fetched(plugin, &fetch, Err(FetchFailure::NotSent), now),
             }
         }
-    }
-
-    fn fetched(
-        &self,
-        plugin: &Plugin,
-        source: SourceId,
-        result: Result<&[u8], FetchFailure>,
-        now: Duration,
-    ) {
-        let Ok(mut state) = plugin.state.try_borrow_mut() else {
-            return;
-        };
-        let Some(outcome) = state.keys.fetched(source, result, now) else {
-            return;
-        };
-        drop(state);
-        let from = plugin.policy.key_sources.get(source.0);
-        if let Some(KeySource::Remote(RemoteKeys {
-            authority,
-            path,
-            cluster,
-            ..
-        })) = from
-        {
-            match &outcome {
-                Outcome::Fetched { .. } => {
-                    log::info!("keys from {authority}{path} (cluster {cluster}): {outcome}");
-                }
-                Outcome::Failed { .. } => {
-                    log::warn!("keys from {authority}{path} (cluster {cluster}): {outcome}");
-                }
-            }
-        }
-        resume(plugin, now, |waiting| waiting.source == source);
     }
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _: usize) {
-        let (Some(source), Some(plugin)) = (self.fetching.remove(&token), self.plugin.clone())
+        let (Some(fetch), Some(plugin)) = (self.fetching.remove(&token), self.plugin.clone())
         else {
             return;
         };
+        let headers = (headers > 0)
+            .then(|| abi::headers(Map::HttpCallResponse))
+            .flatten();
+        let first = |name: &str| headers.as_ref().and_then(|it| it.all(name).next());
+        // One byte more than is allowed tells that there was more.
+        let most = body_size.min(keys::MAX_BYTES.saturating_add(1));
         let body;
-        let result = match status(headers) {
+        let result = match first(":status").map(status) {
             None => Err(FetchFailure::Reset),
-            Some(200) => {
-                // One byte more than is allowed tells that there was more.
-                let most = body_size.min(keys::MAX_BYTES.saturating_add(1));
+            Some(status) => {
                 body = abi::buffer(Buffer::HttpCallResponseBody, most);
-                Ok(body.as_slice())
+                Ok(Reply {
+                    status,
+                    body: &body,
+                    etag: first("etag"),
+                    cache_control: first("cache-control"),
+                })
             }
-            Some(status) => Err(FetchFailure::Status(status)),
         };
-        self.fetched(&plugin, source, result, abi::now());
+        fetched(&plugin, &fetch, result, abi::now());
+    }
+}
+
+/// Takes the result of a fetch, tells of it, and asks again for those who wait for it.
+fn fetched(plugin: &Plugin, fetch: &Fetch, result: Result<Reply<'_>, FetchFailure>, now: Duration) {
+    let source = fetch.source;
+    let outcome = match plugin.state.try_borrow_mut() {
+        Ok(mut state) => state.keys.fetched(source, result, now),
+        Err(_) => None,
+    };
+    let Some(outcome) = outcome else {
+        return;
+    };
+    match (outcome.is_failure(), outcome.is_news()) {
+        (true, _) => log::warn!("keys from {}: {outcome}", fetch.from),
+        (false, true) => log::info!("keys from {}: {outcome}", fetch.from),
+        (false, false) => {}
+    }
+    match outcome {
+        // The keys themselves come next.
+        Outcome::Discovered(_) => abi::set_tick_period(SOON),
+        _ => resume(plugin, now, |waiting| waiting.source == source),
     }
 }
 
@@ -221,14 +217,15 @@ fn set_log_level() {
     log::set_max_level(level);
 }
 
-/// Asks for a key set. The call belongs to the root context, so that it outlives every request.
-fn dispatch(remote: &RemoteKeys) -> Option<u32> {
-    let headers = vec![
+/// Asks for what is due. The call belongs to the root context, so that it outlives every request.
+fn dispatch(fetch: &Fetch) -> Option<u32> {
+    let mut headers = vec![
         (":method", "GET"),
-        (":path", remote.path.as_str()),
-        (":authority", remote.authority.as_str()),
+        (":path", fetch.from.path.as_str()),
+        (":authority", fetch.from.authority.as_str()),
         ("accept", "application/jwk-set+json, application/json"),
     ];
+    headers.extend(fetch.etag.as_deref().map(|etag| ("if-none-match", etag)));
     // Ours would not tell the SDK which context to give the answer to. It panics on no status that
     // Envoy gives here.
     #[expect(
@@ -236,17 +233,14 @@ fn dispatch(remote: &RemoteKeys) -> Option<u32> {
         reason = "the only way to register the call"
     )]
     let sent =
-        hostcalls::dispatch_http_call(&remote.cluster, headers, None, vec![], remote.timeout);
+        hostcalls::dispatch_http_call(&fetch.from.cluster, headers, None, vec![], fetch.timeout);
     sent.ok()
 }
 
-/// The status of an answer; `None` if it broke off and there are no headers.
-fn status(headers: usize) -> Option<u16> {
-    let headers = (headers > 0)
-        .then(|| abi::headers(Map::HttpCallResponse))
-        .flatten()?;
-    let status = headers.all(":status").next()?;
-    std::str::from_utf8(status).ok()?.parse().ok()
+/// A status; 0 for what is none.
+fn status(text: &[u8]) -> u16 {
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    text.parse().unwrap_or_default()
 }
 
 /// Asks again for every waiting request that `ready` names.

@@ -4,10 +4,10 @@
 //! [`Keys::fetched`]. Keys that were fetched once keep serving while later fetches fail, for a day.
 //! One failing source touches no other.
 
-use super::{KeySet, KeySetError, KeySource, Skipped};
-use crate::config::RemoteKeys;
+use super::unknown::UnknownKeys;
+use super::{Endpoint, Fetch, FetchFailure, KeySet, KeySource, Outcome, Reply};
+use crate::config::{Origin, RemoteKeys};
 use crate::token::signature::Verifier;
-use std::fmt;
 use std::time::Duration;
 
 /// Which source, as an index into [`crate::policy::Policy::key_sources`].
@@ -23,7 +23,7 @@ pub struct Keys {
 
 /// What can be said about the keys of a source right now.
 pub enum Availability<'k> {
-    /// Here they are, with the number of the fetch that brought them.
+    /// Here they are, with a number that changes when they do.
     Ready(&'k KeySet, u64),
     /// None yet; a fetch is under way or about to be.
     Pending,
@@ -31,55 +31,38 @@ pub enum Availability<'k> {
     Failing,
 }
 
-/// Why a fetch brought no keys.
-#[derive(Debug)]
-pub enum FetchFailure {
-    /// The cluster does not exist in this proxy, or has no healthy host.
-    NotSent,
-    /// Something else than 200.
-    Status(u16),
-    /// The reply broke off, or was larger than the host buffers.
-    Reset,
-    /// Not a key set.
-    Unreadable(KeySetError),
-    /// A key set of which no key can be used.
-    NoUsableKey(Vec<Skipped>),
-}
-
-/// What a fetch changed, for one log line.
-#[derive(Debug)]
-pub enum Outcome {
-    /// Keys are there: how many, which were skipped, whether the last fetch had failed.
-    Fetched {
-        /// How many can be used.
-        usable: usize,
-        /// Which cannot.
-        skipped: Vec<Skipped>,
-    },
-    /// No new keys.
-    Failed {
-        /// Why.
-        failure: FetchFailure,
-        /// How long until the next attempt.
-        retry_in: Duration,
-        /// How old the keys are that go on serving, if there are any.
-        serving: Option<Duration>,
-    },
+/// The state of a source as an operator sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// How many keys serve.
+    pub usable: usize,
+    /// How long ago they were last known to be the issuer's.
+    pub age: Duration,
+    /// How many fetches have failed since the last that did not.
+    pub failures: u32,
+    /// How long until the next fetch.
+    pub next_attempt: Duration,
 }
 
 struct Source {
     /// Nothing for keys that stand in the configuration.
     remote: Option<RemoteKeys>,
+    /// Where discovery has found the keys.
+    discovered: Option<Endpoint>,
     current: Option<Current>,
     generation: u64,
     /// Since when a fetch is under way.
     in_flight: Option<Duration>,
     failures: u32,
     next_attempt: Duration,
+    unknown: UnknownKeys,
 }
 
 struct Current {
     keys: KeySet,
+    /// As it was fetched, to see whether the next one is another.
+    text: Box<[u8]>,
+    etag: Option<String>,
     since: Duration,
 }
 
@@ -87,6 +70,8 @@ struct Current {
 struct Jitter(u64);
 
 const MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
+/// However short a server says that its keys are fresh, they are not fetched more often.
+const MIN_REFRESH: Duration = Duration::from_secs(30);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// While tokens are refused for want of keys, the issuer's return must be seen within seconds.
 const MAX_RETRY_WITHOUT_KEYS: Duration = Duration::from_secs(4);
@@ -105,14 +90,18 @@ impl Keys {
             };
             Source {
                 remote,
+                discovered: None,
                 current: inline.map(|keys| Current {
                     keys,
+                    text: Box::default(),
+                    etag: None,
                     since: Duration::ZERO,
                 }),
                 generation: 0,
                 in_flight: None,
                 failures: 0,
                 next_attempt: Duration::ZERO,
+                unknown: UnknownKeys::default(),
             }
         };
         Self {
@@ -141,8 +130,38 @@ impl Keys {
         }
     }
 
-    /// The sources to fetch now; they count as under way until [`Keys::fetched`] is told.
-    pub fn due(&mut self, now: Duration) -> Vec<(SourceId, RemoteKeys)> {
+    /// Whether a token that no key of the source fits is worth waiting for: for the fetch that is
+    /// under way, or for one that is made due by this, which happens once in a while.
+    pub fn wait_for(&mut self, id: SourceId, key_id: Option<&str>, now: Duration) -> bool {
+        let source = self.sources.get_mut(id.0);
+        let Some(source) = source.filter(|source| source.remote.is_some()) else {
+            return false;
+        };
+        if source.unknown.contains(key_id.unwrap_or_default(), now) {
+            return false;
+        }
+        if source.in_flight.is_some() {
+            return true;
+        }
+        // An issuer that does not answer is asked at its own pace.
+        if source.failures > 0 || !source.unknown.ask(now) {
+            return false;
+        }
+        source.next_attempt = now;
+        true
+    }
+
+    /// Remembers that a token was waited for in vain, if keys have come since.
+    pub fn waited_in_vain(&mut self, id: SourceId, key_id: Option<&str>, now: Duration) {
+        let source = self.sources.get_mut(id.0);
+        let fetched = |source: &&mut Source| source.in_flight.is_none() && source.failures == 0;
+        if let Some(source) = source.filter(fetched) {
+            source.unknown.insert(key_id.unwrap_or_default(), now);
+        }
+    }
+
+    /// What to fetch now; it counts as under way until [`Keys::fetched`] is told.
+    pub fn due(&mut self, now: Duration) -> Vec<Fetch> {
         let mut due = Vec::new();
         for (index, source) in self.sources.iter_mut().enumerate() {
             // A clock that was set back must not put an attempt off for long.
@@ -156,62 +175,71 @@ impl Keys {
             };
             // The host answers every fetch in time; should it not, we do not wait for ever.
             let lost = remote.timeout.saturating_mul(3);
-            if source
-                .in_flight
-                .is_none_or(|since| now.abs_diff(since) > lost)
-            {
-                source.in_flight = Some(now);
-                due.push((SourceId(index), remote.clone()));
+            let under_way = |since: Duration| now.abs_diff(since) <= lost;
+            if source.in_flight.is_some_and(under_way) {
+                continue;
             }
+            let (from, etag) = match (&remote.origin, &source.discovered) {
+                (Origin::Discovery(discovery), None) => (&discovery.document, None),
+                (Origin::Uri(keys), _) | (Origin::Discovery(_), Some(keys)) => {
+                    let current = source.current.as_ref();
+                    (keys, current.and_then(|current| current.etag.clone()))
+                }
+            };
+            due.push(Fetch {
+                source: SourceId(index),
+                from: from.clone(),
+                timeout: remote.timeout,
+                etag,
+            });
+            source.in_flight = Some(now);
         }
         due
     }
 
-    /// Takes the result of a fetch: the body of a reply with status 200, or why there is none.
+    /// Takes the result of a fetch.
     pub fn fetched(
         &mut self,
         id: SourceId,
-        result: Result<&[u8], FetchFailure>,
+        result: Result<Reply<'_>, FetchFailure>,
         now: Duration,
     ) -> Option<Outcome> {
         let source = self.sources.get_mut(id.0)?;
+        let remote = source.remote.clone()?;
         source.in_flight = None;
-        let read = result.and_then(|body| {
-            let (keys, skipped) = KeySet::read(body).map_err(FetchFailure::Unreadable)?;
-            match keys.is_empty() {
-                true => Err(FetchFailure::NoUsableKey(skipped)),
-                false => Ok((keys, skipped)),
+        let taken = result.and_then(|reply| match (&remote.origin, &source.discovered) {
+            (Origin::Discovery(discovery), None) => {
+                let read = discovery.read(reply.expect_ok()?);
+                let keys = read.map_err(FetchFailure::Discovery)?;
+                source.discovered = Some(keys.clone());
+                source.next_attempt = now;
+                Ok(Outcome::Discovered(keys))
+            }
+            _ => {
+                let outcome = source.take(&reply, now)?;
+                let fresh = reply.max_age().unwrap_or(remote.refresh);
+                let refresh = fresh.max(MIN_REFRESH).min(remote.refresh);
+                source.next_attempt = now.saturating_add(self.jitter.around(refresh));
+                Ok(outcome)
             }
         });
-        Some(match read {
-            Ok((keys, skipped)) => {
-                let usable = keys.len();
-                source.current = Some(Current { keys, since: now });
-                source.generation = source.generation.saturating_add(1);
-                source.failures = 0;
-                let refresh = source.remote.as_ref().map_or(MAX_STALE, |it| it.refresh);
-                source.next_attempt = now.saturating_add(self.jitter.around(refresh));
-                Outcome::Fetched { usable, skipped }
-            }
-            Err(failure) => {
-                let serving = source.serving(now);
-                let serving = serving.map(|current| now.saturating_sub(current.since));
-                let cap = match serving {
-                    Some(_) => MAX_RETRY_WITH_KEYS,
-                    None => MAX_RETRY_WITHOUT_KEYS,
-                };
-                let doubled = 2_u32.saturating_pow(source.failures.min(16));
-                let retry_in = self
-                    .jitter
-                    .around(FIRST_RETRY.saturating_mul(doubled).min(cap));
-                source.failures = source.failures.saturating_add(1);
-                source.next_attempt = now.saturating_add(retry_in);
-                Outcome::Failed {
-                    failure,
-                    retry_in,
-                    serving,
-                }
-            }
+        Some(match taken {
+            Ok(outcome) => outcome,
+            Err(failure) => source.fail(failure, &mut self.jitter, now),
+        })
+    }
+
+    /// The state of a source that is fetched.
+    #[must_use]
+    pub fn health(&self, id: SourceId, now: Duration) -> Option<Health> {
+        let source = self.sources.get(id.0)?;
+        source.remote.as_ref()?;
+        let serving = source.serving(now);
+        Some(Health {
+            usable: serving.map_or(0, |current| current.keys.len()),
+            age: serving.map_or(Duration::ZERO, |it| now.saturating_sub(it.since)),
+            failures: source.failures,
+            next_attempt: source.next_attempt.saturating_sub(now),
         })
     }
 }
@@ -225,6 +253,65 @@ impl Source {
             self.remote.is_none() || now.saturating_sub(current.since) < MAX_STALE
         };
         self.current.as_ref().filter(fresh_enough)
+    }
+
+    /// Takes a reply that should hold keys. Only keys that differ from those of before change the
+    /// generation, with which every verified token has to be verified again.
+    fn take(&mut self, reply: &Reply<'_>, now: Duration) -> Result<Outcome, FetchFailure> {
+        let recovered = self.failures > 0;
+        let same = match (&mut self.current, reply.status) {
+            (Some(current), 304) => Some(current),
+            (Some(current), 200) if *current.text == *reply.body => Some(current),
+            _ => None,
+        };
+        let outcome = match same {
+            Some(current) => {
+                current.since = now;
+                Outcome::Unchanged { recovered }
+            }
+            None => {
+                let body = reply.expect_ok()?;
+                let (keys, skipped) = KeySet::read(body).map_err(FetchFailure::Unreadable)?;
+                if keys.is_empty() {
+                    return Err(FetchFailure::NoUsableKey(skipped));
+                }
+                let usable = keys.len();
+                self.current = Some(Current {
+                    keys,
+                    text: body.into(),
+                    etag: None,
+                    since: now,
+                });
+                self.generation = self.generation.saturating_add(1);
+                self.unknown.clear();
+                Outcome::Fetched { usable, skipped }
+            }
+        };
+        if let (Some(current), Some(etag)) = (&mut self.current, reply.etag()) {
+            current.etag = Some(etag);
+        }
+        self.failures = 0;
+        Ok(outcome)
+    }
+
+    fn fail(&mut self, failure: FetchFailure, jitter: &mut Jitter, now: Duration) -> Outcome {
+        let serving = self.serving(now);
+        let serving = serving.map(|current| now.saturating_sub(current.since));
+        let cap = match serving {
+            Some(_) => MAX_RETRY_WITH_KEYS,
+            None => MAX_RETRY_WITHOUT_KEYS,
+        };
+        let doubled = 2_u32.saturating_pow(self.failures.min(16));
+        let retry_in = jitter.around(FIRST_RETRY.saturating_mul(doubled).min(cap));
+        self.failures = self.failures.saturating_add(1);
+        self.next_attempt = now.saturating_add(retry_in);
+        // The issuer may have moved its keys.
+        self.discovered = None;
+        Outcome::Failed {
+            failure,
+            retry_in,
+            serving,
+        }
     }
 }
 
@@ -242,61 +329,6 @@ impl Jitter {
         mean.saturating_mul(percent.saturating_add(90))
             .checked_div(100)
             .unwrap_or(mean)
-    }
-}
-
-// === impl FetchFailure, Outcome ===
-
-impl fmt::Display for FetchFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotSent => f.write_str("the cluster is unknown or has no healthy host"),
-            Self::Status(504) => f.write_str("status 504, or no answer in time"),
-            Self::Status(503) => f.write_str("status 503, or no connection"),
-            Self::Status(status) => write!(f, "status {status}; 200 is expected"),
-            Self::Reset => f.write_str("the reply broke off or was too large to buffer"),
-            Self::Unreadable(error) => write!(f, "no key set: {error}"),
-            Self::NoUsableKey(skipped) => write!(f, "no usable key: {}", Listed(skipped)),
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fetched { usable, skipped } if skipped.is_empty() => write!(f, "{usable} keys"),
-            Self::Fetched { usable, skipped } => write!(f, "{usable} keys; {}", Listed(skipped)),
-            Self::Failed {
-                failure,
-                retry_in,
-                serving,
-            } => {
-                write!(
-                    f,
-                    "{failure}; next attempt in {:.1} s; ",
-                    retry_in.as_secs_f32()
-                )?;
-                match serving {
-                    Some(age) => write!(f, "the keys of {} s ago go on serving", age.as_secs()),
-                    None => f.write_str("tokens of this issuer are refused until then"),
-                }
-            }
-        }
-    }
-}
-
-struct Listed<'a>(&'a [Skipped]);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LISTED: usize = 5;
-        for (index, skipped) in self.0.iter().take(LISTED).enumerate() {
-            write!(f, "{}{skipped}", if index == 0 { "" } else { "; " })?;
-        }
-        match self.0.len().saturating_sub(LISTED) {
-            0 => Ok(()),
-            more => write!(f, "; {more} more skipped"),
-        }
     }
 }
 

@@ -63,6 +63,16 @@ pub struct Demands {
     pub subject: bool,
 }
 
+// === impl Jwt ===
+
+impl Jwt<'_> {
+    /// `kid`: which key it is signed with, so it says.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+}
+
 /// Reads a token.
 ///
 /// # Errors

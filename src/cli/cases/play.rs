@@ -6,7 +6,7 @@ use crate::cache::Caches;
 use crate::cli::{plugin_config, read_yaml};
 use crate::config::Config;
 use crate::decide::{Answers, Step, decide};
-use crate::keys::{FetchFailure, Keys};
+use crate::keys::{self, Endpoint, FetchFailure, Keys};
 use crate::policy::Policy;
 use crate::reply::Reply;
 use crate::request::{Connection, Headers, MetadataKey, Peer, Request};
@@ -102,7 +102,7 @@ fn outcome(
     answers.trail = true;
     let mut calls = case.calls.iter();
     for _ in 0..MAX_LOOKS {
-        match decide(&policy, &keys, &mut caches, &request, &answers, now) {
+        match decide(&policy, &mut keys, &mut caches, &request, &answers, now) {
             Step::Done(Decision { verdict, notes }) => {
                 let outcome = match verdict {
                     Verdict::Allow(allow) => Outcome::allowed(&allow),
@@ -122,30 +122,38 @@ fn outcome(
 
 /// Fetches the keys that are due, from the answers that the case gives.
 fn fetch_keys<'c>(
-    keys: &mut Keys,
+    store: &mut Keys,
     mut calls: impl Iterator<Item = &'c CallSpec>,
     keyring: &Keyring,
     now: Duration,
 ) -> Result<(), String> {
-    for (id, remote) in keys.due(now) {
-        let Some(call) = calls.next() else {
-            keys.fetched(id, Err(FetchFailure::NotSent), now);
-            continue;
-        };
-        let expected = (&call.to, call.expect.path.as_ref().unwrap_or(&remote.path));
-        if expected != (&remote.cluster, &remote.path) {
-            let got = (&remote.cluster, &remote.path);
-            return Err(format!("call: expected {expected:?}, got {got:?}"));
+    let mut due = store.due(now);
+    while !due.is_empty() {
+        for fetch in std::mem::take(&mut due) {
+            let Some(call) = calls.next() else {
+                store.fetched(fetch.source, Err(FetchFailure::NotSent), now);
+                continue;
+            };
+            let Endpoint { cluster, path, .. } = &fetch.from;
+            let expected = (&call.to, call.expect.path.as_ref().unwrap_or(path));
+            if expected != (cluster, path) {
+                return Err(format!(
+                    "call: expected {expected:?}, got {:?}",
+                    (cluster, path)
+                ));
+            }
+            let body = match with_jwks(call.answer.body.clone(), keyring)? {
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            let reply = keys::Reply {
+                status: call.answer.status,
+                ..keys::Reply::ok(body.as_bytes())
+            };
+            store.fetched(fetch.source, Ok(reply), now);
         }
-        let body = match with_jwks(call.answer.body.clone(), keyring)? {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        let result = match call.answer.status {
-            200 => Ok(body.as_bytes()),
-            status => Err(FetchFailure::Status(status)),
-        };
-        keys.fetched(id, result, now);
+        // A discovery document leads to the next fetch.
+        due = store.due(now);
     }
     Ok(())
 }

@@ -6,6 +6,9 @@ use crate::token::signature::PureRust;
 /// RFC 7515, A.3.1.
 const ONE_KEY: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
 
+/// The same key, and one that is not supported.
+const TWO_KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},{"kty":"odd"}]}"#;
+
 const START: Duration = Duration::from_secs(1_767_225_600);
 const DAY: u64 = 24 * 60 * 60;
 const A: SourceId = SourceId(0);
@@ -13,9 +16,21 @@ const B: SourceId = SourceId(1);
 
 fn remote(name: &str) -> KeySource {
     KeySource::Remote(RemoteKeys {
-        authority: format!("{name}.example.com"),
-        path: "/jwks".to_owned(),
-        cluster: name.to_owned(),
+        origin: Origin::Uri(endpoint(name)),
+        timeout: Duration::from_secs(5),
+        refresh: Duration::from_secs(300),
+    })
+}
+
+fn endpoint(name: &str) -> Endpoint {
+    Endpoint::parse(&format!("https://{name}.example.com/jwks"), Some(name)).unwrap()
+}
+
+/// Keys that an issuer tells the place of.
+fn discovered(name: &str) -> KeySource {
+    let issuer = format!("https://{name}.example.com");
+    KeySource::Remote(RemoteKeys {
+        origin: Origin::Discovery(crate::keys::Discovery::of(&issuer, None).unwrap()),
         timeout: Duration::from_secs(5),
         refresh: Duration::from_secs(300),
     })
@@ -46,13 +61,15 @@ impl World {
 
     fn due(&mut self) -> Vec<usize> {
         let due = self.keys.due(self.now);
-        due.into_iter().map(|(id, _)| id.0).collect()
+        due.into_iter().map(|fetch| fetch.source.0).collect()
     }
 
     fn answer(&mut self, id: SourceId, body: &str) -> Outcome {
-        self.keys
-            .fetched(id, Ok(body.as_bytes()), self.now)
-            .unwrap()
+        self.reply(id, Reply::ok(body.as_bytes()))
+    }
+
+    fn reply(&mut self, id: SourceId, reply: Reply<'_>) -> Outcome {
+        self.keys.fetched(id, Ok(reply), self.now).unwrap()
     }
 
     /// Fails a fetch, and tells after how many seconds the next one is due.
@@ -111,6 +128,8 @@ fn keys_are_fetched_at_once_and_then_every_five_minutes() {
     assert_eq!(world.at(1 + 331).due(), [0], "a tenth late is the latest");
     assert_eq!(world.of(A), "ready", "while they are fetched");
     world.answer(A, ONE_KEY);
+    assert_eq!(world.generation(A), 1, "they are the same");
+    world.answer(A, TWO_KEYS);
     assert_eq!(world.generation(A), 2);
 }
 
@@ -161,7 +180,7 @@ fn old_keys_serve_for_a_day_and_then_no_more() {
     assert_eq!(world.at(DAY).of(A), "failing");
     assert_eq!(world.at(DAY + 1).due(), [0]);
     world.answer(A, ONE_KEY);
-    assert_eq!((world.of(A), world.generation(A)), ("ready", 2));
+    assert_eq!((world.of(A), world.generation(A)), ("ready", 1));
 }
 
 #[test]
@@ -368,4 +387,208 @@ fn attempts_are_spread() {
         seen.insert(waits);
     }
     assert!(seen.len() > 10, "{seen:?}");
+}
+
+// === unknown names of keys ===
+
+#[test]
+fn an_unknown_key_is_worth_one_fetch_in_a_while() {
+    let mut world = World::new(&[remote("a")]);
+    world.due();
+    world.answer(A, ONE_KEY);
+    let waits = |world: &mut World, kid: &str| world.keys.wait_for(A, Some(kid), world.now);
+    assert!(waits(world.at(10), "new"), "the first");
+    assert!(
+        !waits(&mut world, "other"),
+        "it is due, and not under way yet"
+    );
+    assert_eq!(world.due(), [0]);
+    assert!(waits(&mut world, "other"), "for the fetch under way");
+    world.answer(A, ONE_KEY);
+    world.keys.waited_in_vain(A, Some("new"), world.now);
+    for (second, kid, expected) in [
+        (11, "new", false),
+        (11, "third", false),
+        (39, "third", false),
+        (40, "new", false),
+        (40, "third", true),
+        (41, "fourth", false),
+        (400, "new", true),
+    ] {
+        assert_eq!(
+            waits(world.at(second), kid),
+            expected,
+            "{kid} after {second} s"
+        );
+    }
+}
+
+#[test]
+fn other_keys_are_a_reason_to_look_again() {
+    let mut world = World::new(&[remote("a")]);
+    world.due();
+    world.answer(A, ONE_KEY);
+    world.keys.waited_in_vain(A, Some("new"), world.now);
+    assert!(!world.keys.wait_for(A, Some("new"), world.now));
+    world.at(400).due();
+    world.answer(A, TWO_KEYS);
+    assert!(world.keys.wait_for(A, Some("new"), world.now));
+}
+
+#[test]
+fn nobody_waits_for_keys_that_are_not_fetched_or_an_issuer_that_is_away() {
+    let mut world = World::new(&[remote("a"), inline()]);
+    assert!(!world.keys.wait_for(B, Some("new"), world.now), "inline");
+    world.due();
+    world.answer(A, ONE_KEY);
+    world.at(400).due();
+    world.fail(A);
+    assert!(!world.keys.wait_for(A, Some("new"), world.now));
+    world.keys.waited_in_vain(A, Some("new"), world.now);
+    world.at(500).due();
+    world.answer(A, ONE_KEY);
+    assert!(
+        world.keys.wait_for(A, Some("new"), world.now),
+        "it was not known to be unknown"
+    );
+}
+
+#[test]
+fn a_flood_of_unknown_keys_costs_one_fetch_in_half_a_minute() {
+    let mut world = World::new(&[remote("a")]);
+    world.due();
+    world.answer(A, ONE_KEY);
+    let mut fetches = 0;
+    for tenth in 0..3_000_u64 {
+        world.now = START + Duration::from_millis(1_000 + tenth * 100);
+        let kid = tenth.to_string();
+        world.keys.wait_for(A, Some(&kid), world.now);
+        for fetch in world.keys.due(world.now) {
+            fetches += 1;
+            world.answer(fetch.source, ONE_KEY);
+            world.keys.waited_in_vain(A, Some(&kid), world.now);
+        }
+    }
+    // Ten times half a minute, the regular refresh among them.
+    assert!((9..=11).contains(&fetches), "{fetches}");
+}
+
+// === what a server says of its keys ===
+
+#[test]
+fn keys_that_have_not_changed_need_not_be_sent_again() {
+    let mut world = World::new(&[remote("a")]);
+    let etag = |world: &mut World| world.keys.due(world.now).pop().unwrap().etag;
+    assert_eq!(etag(&mut world), None);
+    let tagged = |body: &'static str, etag: &'static str| Reply {
+        etag: Some(etag.as_bytes()),
+        ..Reply::ok(body.as_bytes())
+    };
+    world.reply(A, tagged(ONE_KEY, "\"1\""));
+    assert_eq!(etag(world.at(331)).as_deref(), Some("\"1\""));
+    let not_modified = Reply {
+        status: 304,
+        ..Reply::default()
+    };
+    let outcome = world.reply(A, not_modified);
+    assert!(matches!(outcome, Outcome::Unchanged { recovered: false }));
+    assert_eq!((world.of(A), world.generation(A)), ("ready", 1));
+    world.at(332);
+    let health = world.keys.health(A, world.now).unwrap();
+    assert_eq!(
+        (health.usable, health.age.as_secs()),
+        (1, 1),
+        "they are fresh again"
+    );
+    assert_eq!(etag(world.at(700)).as_deref(), Some("\"1\""), "it stays");
+    world.reply(A, tagged(TWO_KEYS, "\"2\""));
+    assert_eq!(etag(world.at(1100)).as_deref(), Some("\"2\""));
+
+    let mut world = World::new(&[remote("a")]);
+    world.due();
+    let outcome = world.reply(A, not_modified).to_string();
+    assert!(
+        outcome.starts_with("status 304; 200 is expected"),
+        "{outcome}"
+    );
+}
+
+#[test]
+fn a_server_may_ask_for_earlier_refreshes_within_bounds() {
+    for (header, seconds) in [
+        ("max-age=60", 60),
+        ("max-age=1", 30),
+        ("max-age=0", 30),
+        ("max-age=86400", 300),
+        ("no-store", 300),
+    ] {
+        let mut world = World::new(&[remote("a")]);
+        world.due();
+        world.reply(
+            A,
+            Reply {
+                cache_control: Some(header.as_bytes()),
+                ..Reply::ok(ONE_KEY.as_bytes())
+            },
+        );
+        let next = world
+            .keys
+            .health(A, world.now)
+            .unwrap()
+            .next_attempt
+            .as_secs();
+        let (least, most) = (seconds * 9 / 10, seconds * 11 / 10);
+        assert!((least..=most).contains(&next), "{header}: {next}");
+    }
+}
+
+// === discovery ===
+
+#[test]
+fn an_issuer_tells_where_its_keys_are_and_may_move_them() {
+    let mut world = World::new(&[discovered("a")]);
+    let from = |world: &mut World| {
+        let fetch = world.keys.due(world.now).pop();
+        fetch.map(|fetch| format!("{}{}", fetch.from.authority, fetch.from.path))
+    };
+    let document = "a.example.com/.well-known/openid-configuration";
+    let says = |path: &str| {
+        format!(r#"{{"issuer":"https://a.example.com","jwks_uri":"https://a.example.com/{path}"}}"#)
+    };
+    assert_eq!(from(&mut world).as_deref(), Some(document));
+    assert_eq!(world.of(A), "pending");
+    let outcome = world.answer(A, &says("one")).to_string();
+    assert_eq!(
+        outcome,
+        "keys are at a.example.com/one (cluster outbound|443||a.example.com)"
+    );
+    assert_eq!(world.of(A), "pending", "they are not there yet");
+    assert_eq!(
+        from(&mut world).as_deref(),
+        Some("a.example.com/one"),
+        "at once"
+    );
+    world.answer(A, ONE_KEY);
+    assert_eq!(world.of(A), "ready");
+    assert_eq!(from(world.at(331)).as_deref(), Some("a.example.com/one"));
+    world.fail(A);
+    assert_eq!(world.of(A), "ready", "while it is asked anew");
+    assert_eq!(from(world.at(340)).as_deref(), Some(document));
+    world.answer(A, &says("two"));
+    assert_eq!(from(&mut world).as_deref(), Some("a.example.com/two"));
+    world.answer(A, ONE_KEY);
+    assert_eq!((world.of(A), world.generation(A)), ("ready", 1));
+}
+
+#[test]
+fn a_document_that_is_not_believed_is_a_failure() {
+    let mut world = World::new(&[discovered("a")]);
+    world.due();
+    let other = r#"{"issuer":"https://b.example.com","jwks_uri":"https://a.example.com/x"}"#;
+    let outcome = world.answer(A, other).to_string();
+    assert!(
+        outcome.starts_with("no discovery document to be believed: its `issuer` is another; next"),
+        "{outcome}"
+    );
+    assert_eq!(world.of(A), "failing");
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing that a client sent is in a name. The plugin increments; the command counts nothing.
 
+use crate::keys::Health;
 use crate::verdict::{Note, Reason, Refusal};
 
 /// Something that is counted.
@@ -14,6 +15,23 @@ pub enum Counter<'a> {
     WouldRefuse(Option<&'a str>),
     /// Requests that an `AUDIT` policy matched, by its rule.
     Audited(&'a str),
+}
+
+/// The state of the keys of a rule, under the rule's name: of the worker that told it last.
+#[must_use]
+pub fn key_gauges(rule: &str, health: &Health) -> [(String, u64); 4] {
+    let plain = |letter: char| match letter {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '_' => letter,
+        _ => '_',
+    };
+    let rule: String = rule.chars().map(plain).collect();
+    let gauge = |what: &str, value: u64| (format!("portcullis.keys.{rule}.{what}"), value);
+    [
+        gauge("usable", u64::try_from(health.usable).unwrap_or(u64::MAX)),
+        gauge("age_seconds", health.age.as_secs()),
+        gauge("failures", u64::from(health.failures)),
+        gauge("next_attempt_seconds", health.next_attempt.as_secs()),
+    ]
 }
 
 // === impl Counter ===
@@ -72,6 +90,27 @@ fn policy(rule: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gauges_are_named_after_rules_in_plain_letters() {
+        let health = Health {
+            usable: 2,
+            age: std::time::Duration::from_millis(61_500),
+            failures: 1,
+            next_attempt: std::time::Duration::ZERO,
+        };
+        let gauges = key_gauges("https://idp.example.com/a", &health);
+        let gauges = gauges.map(|(name, value)| format!("{name} {value}"));
+        assert_eq!(
+            gauges,
+            [
+                "portcullis.keys.https___idp.example.com_a.usable 2",
+                "portcullis.keys.https___idp.example.com_a.age_seconds 61",
+                "portcullis.keys.https___idp.example.com_a.failures 1",
+                "portcullis.keys.https___idp.example.com_a.next_attempt_seconds 0",
+            ]
+        );
+    }
 
     #[test]
     fn names() {

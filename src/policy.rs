@@ -44,6 +44,8 @@ pub struct Policy {
     pub default_action: DefaultAction,
     /// Where keys come from; a [`SourceId`] is an index into it.
     pub key_sources: Vec<KeySource>,
+    /// For each of them, the name of the first rule that uses it.
+    pub key_source_names: Vec<Rc<str>>,
     /// Which facts about a connection its rules are about.
     pub needs: Needs,
     /// Headers that no upstream may see as a client wrote them.
@@ -113,6 +115,7 @@ impl Policy {
             path_normalization: config.mesh.path_normalization,
             default_action: config.default_action,
             key_sources: Vec::new(),
+            key_source_names: Vec::new(),
             needs: Needs::default(),
             owned_headers: OwnedHeaders::new(),
             sites: Sites::default(),
@@ -154,9 +157,13 @@ impl Policy {
     }
 
     fn add_jwt_rule(&mut self, order: usize, rule: config::JwtRule) {
+        let name: Rc<str> = rule.name.into();
         let keys = self.key_source(rule.keys);
+        if self.key_source_names.len() == keys.0 {
+            self.key_source_names.push(Rc::clone(&name));
+        }
         let compiled = Rc::new(JwtRule {
-            name: rule.name.into(),
+            name,
             issuer: rule.issuer,
             demands: rule.demands,
             audiences: rule

@@ -54,6 +54,8 @@ mod key_sets;
 mod log;
 #[path = "envoy/many_rules.rs"]
 mod many_rules;
+#[path = "envoy/memory.rs"]
+mod memory;
 #[path = "envoy/path_normalization.rs"]
 mod path_normalization;
 #[path = "envoy/play.rs"]

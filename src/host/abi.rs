@@ -31,6 +31,7 @@ const NOT_FOUND: u32 = 1;
 const REQUEST_STREAM: u32 = 0;
 const NO_GRPC_STATUS: i32 = -1;
 const COUNTER: u32 = 0;
+const GAUGE: u32 = 1;
 const LEVEL_DEBUG: u32 = 1;
 
 #[link(wasm_import_module = "env")]
@@ -74,6 +75,7 @@ unsafe extern "C" {
     fn proxy_get_log_level(level: *mut u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, number: *mut u32) -> u32;
     fn proxy_increment_metric(number: u32, by: i64) -> u32;
+    fn proxy_record_metric(number: u32, value: u64) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,
@@ -188,10 +190,25 @@ pub fn logs_debug() -> bool {
 
 /// Defines a counter and gives its number.
 pub fn define_counter(name: &str) -> Option<u32> {
+    define_metric(COUNTER, name)
+}
+
+/// Defines a gauge and gives its number.
+pub fn define_gauge(name: &str) -> Option<u32> {
+    define_metric(GAUGE, name)
+}
+
+fn define_metric(kind: u32, name: &str) -> Option<u32> {
     let mut number = 0;
     // SAFETY: the host reads what the slice spans and writes one u32.
-    let status = unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &mut number) };
+    let status = unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &mut number) };
     (status == OK).then_some(number)
+}
+
+/// Sets a gauge.
+pub fn set_gauge(number: u32, value: u64) {
+    // SAFETY: passes numbers.
+    unsafe { proxy_record_metric(number, value) };
 }
 
 /// Adds one to a counter.

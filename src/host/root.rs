@@ -6,11 +6,13 @@
 
 use super::abi::{self, Buffer, Map};
 use super::http::{Filter, Gathered, conclude};
+use super::meter;
 use super::signature::HostVerifier;
 use crate::cache::Caches;
 use crate::config::{self, Config};
 use crate::decide::Answers;
 use crate::keys::{self, Fetch, FetchFailure, Keys, Outcome, Reply, SourceId};
+use crate::meter::key_gauges;
 use crate::policy::Policy;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -196,6 +198,7 @@ impl RootContext for Root {
         set_log_level();
         let now = abi::now();
         self.fetch_keys(&plugin, now);
+        tell_health(&plugin, now);
         resume(&plugin, now, |waiting| waiting.deadline <= now);
     }
 
@@ -215,6 +218,18 @@ fn set_log_level() {
         false => log::LevelFilter::Info,
     };
     log::set_max_level(level);
+}
+
+/// Shows in gauges how the keys of each source are.
+fn tell_health(plugin: &Plugin, now: Duration) {
+    let Ok(state) = plugin.state.try_borrow() else {
+        return;
+    };
+    for (index, rule) in plugin.policy.key_source_names.iter().enumerate() {
+        let health = state.keys.health(SourceId(index), now);
+        let gauges = health.iter().flat_map(|health| key_gauges(rule, health));
+        gauges.for_each(|(name, value)| meter::gauge(name, value));
+    }
 }
 
 /// Asks for what is due. The call belongs to the root context, so that it outlives every request.

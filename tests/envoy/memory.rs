@@ -1,0 +1,94 @@
+//! What a gateway remembers is bounded: any number of distinct tokens leaves its memory flat.
+//!
+//! `LONG=1` sends a million of them, as many as a busy gateway sees in hours; otherwise enough to fill
+//! the caches.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use serde_json::json;
+
+use crate::{
+    authorization_server::{Key, now, sign_with},
+    harness::{Envoy, Listener, Plugin, Tool, Version, requirements},
+};
+
+fn tools(version: Version) -> [Tool; 2] {
+    [Tool::Envoy(version), Tool::Plugin]
+}
+
+/// More than a worker remembers (10,000).
+const FILL: usize = 12_000;
+const MORE: usize = 6_000;
+const MORE_LONG: usize = 988_000;
+/// What may come on top of full caches.
+const MOST_GROWTH_MIB: u64 = 8;
+
+on_every_envoy! {
+    needs tools;
+
+    fn distinct_tokens(version) {
+        let key = Key::stranger("k");
+        let jwks = json!({"keys": [key.jwk()]}).to_string();
+        let plugin = Plugin::new(json!({
+            "version": 1,
+            "jwtRules": [{"issuer": "i", "jwks": jwks}],
+            "authorizationPolicies": [{"name": "somebody", "namespace": "test",
+                "rules": [{"from": [{"source": {"requestPrincipals": ["*"]}}]}]}],
+        }));
+        let gateway = Listener::new("gateway").filter(plugin.inline());
+        let envoy = Envoy::builder(version).listener(gateway.direct_response(200, "")).start();
+        let Some(before) = resident_mib(&envoy) else {
+            return; // Not Linux.
+        };
+        let sent = AtomicUsize::new(0);
+        send(&envoy, &key, &sent, FILL);
+        let full = resident_mib(&envoy).expect("Linux");
+        let more = if requirements::long() { MORE_LONG } else { MORE };
+        send(&envoy, &key, &sent, FILL + more);
+        let after = resident_mib(&envoy).expect("Linux");
+        println!(
+            "resident: {before} MiB, {full} MiB after {FILL} distinct tokens, {after} MiB after {}",
+            FILL + more
+        );
+        assert!(after <= full + MOST_GROWTH_MIB, "{full} MiB, then {after} MiB");
+        envoy.assert_no_wasm_failures();
+    }
+}
+
+/// Sends tokens with numbers up to `end`, each of them valid.
+fn send(envoy: &Envoy, key: &Key, sent: &AtomicUsize, end: usize) {
+    let expires = now() + 24 * 3600;
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let client = envoy.client("gateway");
+                loop {
+                    let number = sent.fetch_add(1, Ordering::Relaxed);
+                    if number >= end {
+                        break;
+                    }
+                    let jti = format!("{number:08}");
+                    let claims = json!({"iss": "i", "sub": "u", "exp": expires, "jti": jti});
+                    let token = sign_with(key, &claims, json!({}));
+                    let answer = client.get("/").bearer(&token).send().expect("an answer");
+                    assert_eq!(answer.status, 200, "{number}");
+                }
+            });
+        }
+    });
+    sent.store(end, Ordering::Relaxed);
+}
+
+/// The memory of the process that is in use.
+fn resident_mib(envoy: &Envoy) -> Option<u64> {
+    let path = PathBuf::from(format!("/proc/{}/status", envoy.pid()));
+    let status = fs::read_to_string(path).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024)
+}

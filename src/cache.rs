@@ -4,6 +4,7 @@
 //! was good under certain keys: times, issuer, audience and every rule are judged again on each
 //! request. The whole token is the key; no hash stands in for it.
 
+use crate::config;
 use crate::keys::SourceId;
 use crate::token::jwt::Claims;
 use lru::LruCache;
@@ -59,7 +60,8 @@ struct Limits {
 }
 
 const VERIFIED: Limits = Limits {
-    entries: 10_000,
+    // As configured.
+    entries: 0,
     bytes: 32 * 1024 * 1024,
     overhead: 512,
     // The parsed claims take a few times the payload.
@@ -78,10 +80,15 @@ pub const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 // === impl Caches ===
 
-impl Default for Caches {
-    fn default() -> Self {
+impl Caches {
+    /// Nothing remembered yet.
+    #[must_use]
+    pub fn new(limits: &config::Limits) -> Self {
         Self {
-            verified: Tokens::new(VERIFIED),
+            verified: Tokens::new(Limits {
+                entries: limits.verified_tokens,
+                ..VERIFIED
+            }),
             refused: Tokens::new(REFUSED),
         }
     }
@@ -133,6 +140,8 @@ mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 
+    const MAX: usize = 10_000;
+
     fn verified() -> Verified {
         let part = |text: &str| BASE64URL.encode(text);
         let token = format!("{}.{}.AA", part(r#"{"alg":"RS256"}"#), part("{}"));
@@ -146,8 +155,8 @@ mod tests {
 
     #[test]
     fn is_bounded_in_entries_and_the_least_recently_used_goes() {
-        let mut tokens = Caches::default().verified;
-        for token in 0..VERIFIED.entries as u64 {
+        let mut tokens = Caches::new(&config::Limits::default()).verified;
+        for token in 0..MAX as u64 {
             tokens.insert(&token.to_le_bytes(), verified());
         }
         assert!(tokens.get(&0_u64.to_le_bytes()).is_some());
@@ -157,12 +166,12 @@ mod tests {
             tokens.get(&1_u64.to_le_bytes()).is_none(),
             "it was the oldest"
         );
-        assert_eq!(tokens.known.len(), VERIFIED.entries);
+        assert_eq!(tokens.known.len(), MAX);
     }
 
     #[test]
     fn is_bounded_in_bytes() {
-        let mut tokens = Caches::default().verified;
+        let mut tokens = Caches::new(&config::Limits::default()).verified;
         for token in 0..2_000_u32 {
             let token = [&token.to_le_bytes()[..], &[0; jwt::MAX_BYTES - 4]].concat();
             tokens.insert(&token, verified());

@@ -7,12 +7,14 @@
 mod authorization_policies;
 mod demands;
 mod jwt_rules;
+mod limits;
 mod mesh;
 mod reader;
 
 pub use authorization_policies::{Action, AuthorizationPolicy, Rule};
 pub use demands::Demand;
 pub use jwt_rules::{ClaimToHeader, FromHeader, JwtRule, KeySource, Origin, RemoteKeys};
+pub use limits::Limits;
 pub use mesh::{HttpsRedirect, Mesh};
 pub use reader::Fault;
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub authorization_policies: Vec<AuthorizationPolicy>,
     /// What the mesh is like.
     pub mesh: Mesh,
+    /// How much is remembered, and for how long one waits.
+    pub limits: Limits,
 }
 
 /// `defaultAction`: what becomes of an authority that nothing names.
@@ -108,6 +112,7 @@ impl Config {
         });
         let jwt_rules = jwt_rules::read(fields.optional("jwtRules"));
         let mesh = mesh::read(fields.optional("mesh"));
+        let limits = limits::read(fields.optional("limits"));
         let authorization_policies =
             authorization_policies::read(fields.optional("authorizationPolicies"), &mesh);
         fields.finish();
@@ -149,6 +154,7 @@ impl Config {
             jwt_rules,
             authorization_policies,
             mesh,
+            limits,
         })
     }
 }

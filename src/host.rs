@@ -7,6 +7,7 @@ mod abi;
 mod connection;
 mod http;
 mod meter;
+mod parked;
 mod root;
 mod signature;
 

@@ -25,7 +25,7 @@ pub use rules::Rules;
 pub use site::{Entry, RuleSet, Site};
 pub use string_match::StringMatch;
 
-use crate::config::{self, Action, AppliesTo, Config, DefaultAction, PathMatching};
+use crate::config::{self, Action, AppliesTo, Config, DefaultAction, Limits, PathMatching};
 use crate::keys::{KeySource, SourceId};
 use crate::request::{Connection, Headers, Needs, OwnedHeaders, PathNormalization, Request};
 use crate::token::Locations;
@@ -46,6 +46,8 @@ pub struct Policy {
     pub key_sources: Vec<KeySource>,
     /// For each of them, the name of the first rule that uses it.
     pub key_source_names: Vec<Rc<str>>,
+    /// How much is remembered, and for how long one waits.
+    pub limits: Limits,
     /// Which facts about a connection its rules are about.
     pub needs: Needs,
     /// Headers that no upstream may see as a client wrote them.
@@ -116,6 +118,7 @@ impl Policy {
             default_action: config.default_action,
             key_sources: Vec::new(),
             key_source_names: Vec::new(),
+            limits: config.limits,
             needs: Needs::default(),
             owned_headers: OwnedHeaders::new(),
             sites: Sites::default(),

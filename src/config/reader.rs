@@ -210,6 +210,17 @@ impl<'a> At<'a> {
         })
     }
 
+    /// A whole number within bounds.
+    pub(super) fn number_in(&self, bounds: &RangeInclusive<usize>) -> Option<usize> {
+        let number = self.value.as_u64().and_then(|it| usize::try_from(it).ok());
+        let number = number.filter(|it| bounds.contains(it));
+        if number.is_none() {
+            let (least, most) = (bounds.start(), bounds.end());
+            self.unexpected(&format!("a whole number from {least} to {most}"));
+        }
+        number
+    }
+
     /// One of a closed list of words.
     pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         let found = self.value.as_str();

@@ -227,7 +227,7 @@ fn the_top_level() {
             "unknown",
             version_1(&json!({"rules": []})),
             "$.rules: unknown field; allowed here: `version`, `defaultAction`, `pathMatching`, \
-             `jwtRules`, `mesh`, `authorizationPolicies`",
+             `jwtRules`, `mesh`, `limits`, `authorizationPolicies`",
         ),
         (
             "no list",
@@ -338,6 +338,63 @@ fn jwt_rules() {
              `outputPayloadToHeader`, `outputClaimToHeaders`".to_owned()),
     ] {
         assert_eq!(faults(&jwt_rule(&members)), [expected], "{members}");
+    }
+}
+
+#[test]
+fn limits() {
+    let of = |limits: Value| {
+        Config::read(
+            json!({"version": 1, "limits": limits})
+                .to_string()
+                .as_bytes(),
+        )
+    };
+    let read = of(json!({
+        "jwksMaxStale": "12h", "unknownKeyCooldown": "10s", "verifiedTokens": 0,
+        "parkedRequests": 10, "parkedFor": "2s",
+    }));
+    let second = std::time::Duration::from_secs;
+    assert_eq!(
+        read.unwrap().limits,
+        Limits {
+            jwks_max_stale: second(43_200),
+            unknown_key_cooldown: second(10),
+            verified_tokens: 0,
+            parked_requests: 10,
+            parked_for: second(2),
+        }
+    );
+    assert_eq!(of(json!({})).unwrap().limits, Limits::default());
+    for (limits, expected) in [
+        (
+            json!({"jwksMaxStale": "1m"}),
+            "$.limits.jwksMaxStale: found `1m`; allowed: a duration from `3600s` to `604800s`, such as \
+             `30s` or `1m30s`",
+        ),
+        (
+            json!({"verifiedTokens": 100_001}),
+            "$.limits.verifiedTokens: found `100001`; allowed: a whole number from 0 to 100000",
+        ),
+        (
+            json!({"parkedRequests": 0}),
+            "$.limits.parkedRequests: found `0`; allowed: a whole number from 1 to 10000",
+        ),
+        (
+            json!({"parkedRequests": 1.5}),
+            "$.limits.parkedRequests: found `1.5`; allowed: a whole number from 1 to 10000",
+        ),
+        (
+            json!({"parked": 1}),
+            "$.limits.parked: unknown field; allowed here: `jwksMaxStale`, `unknownKeyCooldown`, \
+             `parkedFor`, `verifiedTokens`, `parkedRequests`",
+        ),
+    ] {
+        let faults = of(limits).unwrap_err();
+        assert_eq!(
+            faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [expected]
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! One request: gather it, have it judged, do what the verdict says.
 //!
-//! Whatever goes wrong refuses. A paused request is in [`super::root::Parked`], which has a
+//! Whatever goes wrong refuses. A paused request is in [`super::parked::Parked`], which has a
 //! deadline for it.
 
 use super::abi::{self, Failed, Map};

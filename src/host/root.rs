@@ -5,12 +5,12 @@
 //! open, so nothing else may make it fail. Keys are fetched from the tick, each worker for itself.
 
 use super::abi::{self, Buffer, Map};
-use super::http::{Filter, Gathered, conclude};
+use super::http::{Filter, conclude};
 use super::meter;
+use super::parked::{Parked, Waiting};
 use super::signature::HostVerifier;
 use crate::cache::Caches;
 use crate::config::{self, Config};
-use crate::decide::Answers;
 use crate::keys::{self, Fetch, FetchFailure, Keys, Outcome, Reply, SourceId};
 use crate::meter::key_gauges;
 use crate::policy::Policy;
@@ -42,28 +42,9 @@ pub struct State {
     pub parked: Parked,
 }
 
-/// Requests that wait for keys; each owns a copy of its headers.
-#[derive(Default)]
-pub struct Parked {
-    requests: BTreeMap<u32, Waiting>,
-    bytes: usize,
-}
-
-/// A request that waits.
-pub struct Waiting {
-    pub facts: Gathered,
-    pub answers: Answers,
-    source: SourceId,
-    deadline: Duration,
-}
-
 const TICK: Duration = Duration::from_secs(1);
 /// A tick that was asked for: the least that the host can count.
-const SOON: Duration = Duration::from_millis(1);
-const MAX_PARKED: usize = 1_000;
-const MAX_PARKED_BYTES: usize = 16 * 1024 * 1024;
-/// A fetch ends earlier by itself; no request waits longer, whatever happens to it.
-const MAX_WAIT: Duration = Duration::from_secs(5);
+pub const SOON: Duration = Duration::from_millis(1);
 
 // === impl Root ===
 
@@ -173,11 +154,16 @@ impl RootContext for Root {
             resume(&before, now, |_| true);
         }
         let seed = u64::from(now.subsec_nanos()).wrapping_mul(u64::from(self.id).wrapping_add(1));
-        let keys = Keys::new(&policy.key_sources, Box::new(verifier), seed);
+        let keys = Keys::new(
+            &policy.key_sources,
+            &policy.limits,
+            Box::new(verifier),
+            seed,
+        );
         let state = State {
             keys,
-            caches: Caches::default(),
-            parked: Parked::default(),
+            caches: Caches::new(&policy.limits),
+            parked: Parked::new(&policy.limits),
         };
         self.plugin = Some(Rc::new(Plugin {
             policy,
@@ -270,57 +256,5 @@ fn resume(plugin: &Plugin, now: Duration, ready: impl Fn(&Waiting) -> bool) {
         if abi::set_effective_context(id).is_ok() {
             conclude(plugin, id, waiting.facts, waiting.answers, now);
         }
-    }
-}
-
-// === impl Parked ===
-
-impl Parked {
-    /// Keeps a request until its keys are there. `false` if too many wait already.
-    #[must_use]
-    pub fn park(
-        &mut self,
-        id: u32,
-        facts: Gathered,
-        answers: Answers,
-        source: SourceId,
-        now: Duration,
-    ) -> bool {
-        let bytes = self.bytes.saturating_add(facts.headers.bytes());
-        if self.requests.len() >= MAX_PARKED || bytes > MAX_PARKED_BYTES {
-            return false;
-        }
-        self.bytes = bytes;
-        let deadline = now.saturating_add(MAX_WAIT);
-        self.requests.insert(
-            id,
-            Waiting {
-                facts,
-                answers,
-                source,
-                deadline,
-            },
-        );
-        // The root fetches on its tick, in its own context.
-        abi::set_tick_period(SOON);
-        true
-    }
-
-    /// Forgets a request whose client has left.
-    pub fn forget(&mut self, id: u32) {
-        if let Some(waiting) = self.requests.remove(&id) {
-            self.bytes = self.bytes.saturating_sub(waiting.facts.headers.bytes());
-        }
-    }
-
-    fn take(&mut self, ready: impl Fn(&Waiting) -> bool) -> Vec<(u32, Waiting)> {
-        let taken: Vec<_> = self
-            .requests
-            .extract_if(.., |_, waiting| ready(waiting))
-            .collect();
-        for (_, waiting) in &taken {
-            self.bytes = self.bytes.saturating_sub(waiting.facts.headers.bytes());
-        }
-        taken
     }
 }

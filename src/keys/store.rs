@@ -1,12 +1,12 @@
 //! The keys at hand: one state for each source, and when to fetch the next ones.
 //!
 //! It performs nothing: the shell asks [`Keys::due`] on its tick, fetches, and tells the result to
-//! [`Keys::fetched`]. Keys that were fetched once keep serving while later fetches fail, for a day.
+//! [`Keys::fetched`]. Keys that were fetched once keep serving while later fetches fail, for a limited time.
 //! One failing source touches no other.
 
 use super::unknown::UnknownKeys;
 use super::{Endpoint, Fetch, FetchFailure, KeySet, KeySource, Outcome, Reply};
-use crate::config::{Origin, RemoteKeys};
+use crate::config::{Limits, Origin, RemoteKeys};
 use crate::token::signature::Verifier;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ pub struct SourceId(pub usize);
 /// The keys of every source, and what verifies signatures with them.
 pub struct Keys {
     sources: Vec<Source>,
+    limits: Limits,
     verifier: Box<dyn Verifier>,
     jitter: Jitter,
 }
@@ -69,7 +70,6 @@ struct Current {
 /// Spreads attempts, so that workers and gateways do not ask all at once. Needs no good randomness.
 struct Jitter(u64);
 
-const MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
 /// However short a server says that its keys are fresh, they are not fetched more often.
 const MIN_REFRESH: Duration = Duration::from_secs(30);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -82,7 +82,12 @@ const MAX_RETRY_WITH_KEYS: Duration = Duration::from_secs(60);
 impl Keys {
     /// The state of each source before any fetch. `seed` should differ between workers.
     #[must_use]
-    pub fn new(sources: &[KeySource], verifier: Box<dyn Verifier>, seed: u64) -> Self {
+    pub fn new(
+        sources: &[KeySource],
+        limits: &Limits,
+        verifier: Box<dyn Verifier>,
+        seed: u64,
+    ) -> Self {
         let state = |source: &KeySource| {
             let (remote, inline) = match source {
                 KeySource::Inline(keys) => (None, Some(KeySet::clone(keys))),
@@ -106,6 +111,7 @@ impl Keys {
         };
         Self {
             sources: sources.iter().map(state).collect(),
+            limits: *limits,
             verifier,
             jitter: Jitter(seed),
         }
@@ -123,7 +129,7 @@ impl Keys {
         let Some(source) = self.sources.get(id.0) else {
             return Availability::Failing;
         };
-        match source.serving(now) {
+        match source.serving(self.limits.jwks_max_stale, now) {
             Some(current) => Availability::Ready(&current.keys, source.generation),
             None if source.failures == 0 => Availability::Pending,
             None => Availability::Failing,
@@ -144,7 +150,7 @@ impl Keys {
             return true;
         }
         // An issuer that does not answer is asked at its own pace.
-        if source.failures > 0 || !source.unknown.ask(now) {
+        if source.failures > 0 || !source.unknown.ask(self.limits.unknown_key_cooldown, now) {
             return false;
         }
         source.next_attempt = now;
@@ -225,7 +231,10 @@ impl Keys {
         });
         Some(match taken {
             Ok(outcome) => outcome,
-            Err(failure) => source.fail(failure, &mut self.jitter, now),
+            Err(failure) => {
+                let stale = self.limits.jwks_max_stale;
+                source.fail(failure, stale, &mut self.jitter, now)
+            }
         })
     }
 
@@ -234,7 +243,7 @@ impl Keys {
     pub fn health(&self, id: SourceId, now: Duration) -> Option<Health> {
         let source = self.sources.get(id.0)?;
         source.remote.as_ref()?;
-        let serving = source.serving(now);
+        let serving = source.serving(self.limits.jwks_max_stale, now);
         Some(Health {
             usable: serving.map_or(0, |current| current.keys.len()),
             age: serving.map_or(Duration::ZERO, |it| now.saturating_sub(it.since)),
@@ -247,10 +256,10 @@ impl Keys {
 // === impl Source ===
 
 impl Source {
-    /// The keys that may be used: fetched ones for a day.
-    fn serving(&self, now: Duration) -> Option<&Current> {
+    /// The keys that may be used: fetched ones until they are too old.
+    fn serving(&self, max_stale: Duration, now: Duration) -> Option<&Current> {
         let fresh_enough = |current: &&Current| {
-            self.remote.is_none() || now.saturating_sub(current.since) < MAX_STALE
+            self.remote.is_none() || now.saturating_sub(current.since) < max_stale
         };
         self.current.as_ref().filter(fresh_enough)
     }
@@ -294,8 +303,14 @@ impl Source {
         Ok(outcome)
     }
 
-    fn fail(&mut self, failure: FetchFailure, jitter: &mut Jitter, now: Duration) -> Outcome {
-        let serving = self.serving(now);
+    fn fail(
+        &mut self,
+        failure: FetchFailure,
+        max_stale: Duration,
+        jitter: &mut Jitter,
+        now: Duration,
+    ) -> Outcome {
+        let serving = self.serving(max_stale, now);
         let serving = serving.map(|current| now.saturating_sub(current.since));
         let cap = match serving {
             Some(_) => MAX_RETRY_WITH_KEYS,

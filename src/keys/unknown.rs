@@ -16,8 +16,6 @@ pub(super) struct UnknownKeys {
     asked: Option<Duration>,
 }
 
-/// The set is fetched for an unknown name no sooner than this after the last time.
-pub(super) const COOL_DOWN: Duration = Duration::from_secs(30);
 /// So long a name is known to be unknown.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(300);
 const MAX_NAMES: NonZeroUsize = match NonZeroUsize::new(128) {
@@ -52,12 +50,12 @@ impl UnknownKeys {
         self.names.clear();
     }
 
-    /// Whether the set may be fetched for an unknown name now; if so, not again for a while.
-    pub fn ask(&mut self, now: Duration) -> bool {
+    /// Whether the set may be fetched for an unknown name now; if so, not again before `cooldown`.
+    pub fn ask(&mut self, cooldown: Duration, now: Duration) -> bool {
         // A clock that was set back must not put it off for long.
         let may = self
             .asked
-            .is_none_or(|asked| now.abs_diff(asked) >= COOL_DOWN);
+            .is_none_or(|asked| now.abs_diff(asked) >= cooldown);
         if may {
             self.asked = Some(now);
         }

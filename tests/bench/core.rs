@@ -53,8 +53,8 @@ fn decide_for_a_known_authority(criterion: &mut Criterion) {
     let issuer = Issuer::new();
     for authorities in AUTHORITIES {
         let policy = compile(&issuer.configuration(authorities).to_string());
-        let keys = Keys::new(&policy.key_sources, Box::new(PureRust), 0);
-        let (mut caches, answers) = (Caches::default(), Answers::default());
+        let keys = Keys::new(&policy.key_sources, &policy.limits, Box::new(PureRust), 0);
+        let (mut caches, answers) = (Caches::new(&policy.limits), Answers::default());
         let headers = issuer.request(authorities / 2);
         let mut ask = || {
             let request = policy

@@ -97,8 +97,8 @@ fn outcome(
         Ok(request) => request,
         Err(reason) => return Ok(Outcome::refused(&reason.into(), None)),
     };
-    let mut keys = Keys::new(&policy.key_sources, Box::new(PureRust), 0);
-    let (mut caches, mut answers) = (Caches::default(), Answers::default());
+    let mut keys = Keys::new(&policy.key_sources, &policy.limits, Box::new(PureRust), 0);
+    let (mut caches, mut answers) = (Caches::new(&policy.limits), Answers::default());
     answers.trail = true;
     let mut calls = case.calls.iter();
     for _ in 0..MAX_LOOKS {

@@ -1,6 +1,7 @@
 //! When keys are fetched, kept, and given up.
 
 use super::*;
+use crate::config::Limits;
 use crate::token::signature::PureRust;
 
 /// RFC 7515, A.3.1.
@@ -50,7 +51,7 @@ struct World {
 
 impl World {
     fn new(sources: &[KeySource]) -> Self {
-        let keys = Keys::new(sources, Box::new(PureRust), 7);
+        let keys = Keys::new(sources, &Limits::default(), Box::new(PureRust), 7);
         Self { keys, now: START }
     }
 

@@ -1,0 +1,341 @@
+//! Why a request is refused: a closed list. A new reason does not compile until it has a code, a
+//! status and a text.
+//!
+//! Texts are Envoy's or Istio's where they have one. Metrics, case files and logs know the codes.
+
+use std::fmt;
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// There is no method, or several that a server may follow.
+    MethodUnreadable,
+    /// There is no authority, or one that servers read in different ways.
+    AuthorityUnreadable,
+    /// There is no path (CONNECT without one).
+    PathMissing,
+    /// The path does not begin with `/`, or can be decoded further.
+    PathUnreadable,
+    /// It came over plain HTTP, and the authority is for HTTPS.
+    HttpsRequired,
+    /// A rule demands a token, and there is none.
+    TokenMissing,
+    /// Tokens at different places are not the same.
+    TokensDiffer,
+    /// The token is longer than the limit.
+    TokenTooLong,
+    /// The token has not three parts.
+    TokenMalformed,
+    /// Its header is not base64url without padding.
+    TokenHeaderBase64,
+    /// Its header is not a JSON object.
+    TokenHeaderJson,
+    /// Its header demands an extension.
+    TokenHeaderCritical,
+    /// Its header names no algorithm.
+    TokenAlgorithmMissing,
+    /// Its header names an algorithm that is not supported.
+    TokenAlgorithmUnsupported,
+    /// Its `kid` is no string, or too long.
+    TokenKeyIdInvalid,
+    /// Its payload is not base64url without padding.
+    TokenPayloadBase64,
+    /// Its payload is not a JSON object.
+    TokenPayloadJson,
+    /// `iss` is no string.
+    TokenIssuerType,
+    /// `sub` is no string.
+    TokenSubjectType,
+    /// `jti` is no string.
+    TokenIdType,
+    /// `aud` is neither a string nor a list of strings.
+    TokenAudienceType,
+    /// `exp` is no number.
+    TokenExpirationType,
+    /// `exp` is no time.
+    TokenExpirationRange,
+    /// `nbf` is no number.
+    TokenNotBeforeType,
+    /// `nbf` is no time.
+    TokenNotBeforeRange,
+    /// `iat` is no number.
+    TokenIssuedAtType,
+    /// `iat` is no time.
+    TokenIssuedAtRange,
+    /// Its signature is not base64url without padding.
+    TokenSignatureBase64,
+    /// No rule in scope knows its issuer.
+    TokenIssuerUnknown,
+    /// It is not valid yet.
+    TokenNotYetValid,
+    /// It is expired.
+    TokenExpired,
+    /// It has no `exp`, and the rule demands one.
+    TokenExpirationMissing,
+    /// It has no `sub`, and the rule demands one.
+    TokenSubjectMissing,
+    /// It is for another audience.
+    TokenAudience,
+    /// Its signature is wrong.
+    TokenSignature,
+    /// The issuer has no key that fits it.
+    KeyUnknown,
+    /// The issuer's keys could not be fetched.
+    KeysUnavailable,
+    /// An external authorizer is to judge such requests, and none is known by that name.
+    AuthorizerUnknown,
+    /// A policy refuses such requests.
+    PolicyDenied,
+    /// No policy allows such requests.
+    PolicyNotAllowed,
+    /// Nothing in the configuration names the authority.
+    AuthorityUnknown,
+    /// Too many requests wait already.
+    Overloaded,
+    /// The gateway has no configuration, or the host failed.
+    Internal,
+}
+
+/// Which part of the product refuses; decides the form of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The request itself.
+    Request,
+    /// Its token, as Envoy's jwt_authn filter would.
+    Token,
+    /// A policy, as Envoy's RBAC filter would.
+    Policy,
+    /// The gateway.
+    Gateway,
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 43] = [
+        Self::MethodUnreadable,
+        Self::AuthorityUnreadable,
+        Self::PathMissing,
+        Self::PathUnreadable,
+        Self::HttpsRequired,
+        Self::TokenMissing,
+        Self::TokensDiffer,
+        Self::TokenTooLong,
+        Self::TokenMalformed,
+        Self::TokenHeaderBase64,
+        Self::TokenHeaderJson,
+        Self::TokenHeaderCritical,
+        Self::TokenAlgorithmMissing,
+        Self::TokenAlgorithmUnsupported,
+        Self::TokenKeyIdInvalid,
+        Self::TokenPayloadBase64,
+        Self::TokenPayloadJson,
+        Self::TokenIssuerType,
+        Self::TokenSubjectType,
+        Self::TokenIdType,
+        Self::TokenAudienceType,
+        Self::TokenExpirationType,
+        Self::TokenExpirationRange,
+        Self::TokenNotBeforeType,
+        Self::TokenNotBeforeRange,
+        Self::TokenIssuedAtType,
+        Self::TokenIssuedAtRange,
+        Self::TokenSignatureBase64,
+        Self::TokenIssuerUnknown,
+        Self::TokenNotYetValid,
+        Self::TokenExpired,
+        Self::TokenExpirationMissing,
+        Self::TokenSubjectMissing,
+        Self::TokenAudience,
+        Self::TokenSignature,
+        Self::KeyUnknown,
+        Self::KeysUnavailable,
+        Self::AuthorizerUnknown,
+        Self::PolicyDenied,
+        Self::PolicyNotAllowed,
+        Self::AuthorityUnknown,
+        Self::Overloaded,
+        Self::Internal,
+    ];
+
+    /// Its stable name, for logs, metrics and case files.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.about().0
+    }
+
+    /// The HTTP status of the answer.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        self.about().1
+    }
+
+    /// The body of the answer: where Envoy or Istio have one, theirs.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        self.about().2
+    }
+
+    /// Which part of the product refuses.
+    #[must_use]
+    pub fn class(self) -> Class {
+        use Reason::*;
+        match self {
+            MethodUnreadable | AuthorityUnreadable | PathMissing | PathUnreadable
+            | HttpsRequired => Class::Request,
+            AuthorizerUnknown | PolicyDenied | PolicyNotAllowed => Class::Policy,
+            AuthorityUnknown | Overloaded | Internal => Class::Gateway,
+            _ => Class::Token,
+        }
+    }
+
+    fn about(self) -> (&'static str, u16, &'static str) {
+        use Reason::*;
+        match self {
+            MethodUnreadable => ("method_unreadable", 400, "Bad Request"),
+            AuthorityUnreadable => ("authority_unreadable", 400, "Bad Request"),
+            PathMissing => ("path_missing", 400, "Bad Request"),
+            PathUnreadable => ("path_unreadable", 400, "Bad Request"),
+            HttpsRequired => ("https_required", 301, ""),
+            TokenMissing => ("token_missing", 401, "Jwt is missing"),
+            TokensDiffer => ("tokens_differ", 401, "Found multiple Jwt tokens"),
+            TokenTooLong => ("token_too_long", 401, "Jwt is too long"),
+            TokenMalformed => (
+                "token_malformed",
+                401,
+                "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections",
+            ),
+            TokenHeaderBase64 => (
+                "token_header_base64",
+                401,
+                "Jwt header is an invalid Base64url encoded",
+            ),
+            TokenHeaderJson => ("token_header_json", 401, "Jwt header is an invalid JSON"),
+            TokenHeaderCritical => (
+                "token_header_critical",
+                401,
+                "Jwt header [crit] or [b64] is not supported",
+            ),
+            TokenAlgorithmMissing => (
+                "token_algorithm_missing",
+                401,
+                "Jwt header [alg] field is required and must be a string",
+            ),
+            TokenAlgorithmUnsupported => (
+                "token_algorithm_unsupported",
+                401,
+                "Jwt header [alg] is not supported",
+            ),
+            TokenKeyIdInvalid => (
+                "token_key_id_invalid",
+                401,
+                "Jwt header [kid] field is not a string",
+            ),
+            TokenPayloadBase64 => (
+                "token_payload_base64",
+                401,
+                "Jwt payload is an invalid Base64url encoded",
+            ),
+            TokenPayloadJson => ("token_payload_json", 401, "Jwt payload is an invalid JSON"),
+            TokenIssuerType => (
+                "token_issuer_type",
+                401,
+                "Jwt payload [iss] field is not a string",
+            ),
+            TokenSubjectType => (
+                "token_subject_type",
+                401,
+                "Jwt payload [sub] field is not a string",
+            ),
+            TokenIdType => (
+                "token_id_type",
+                401,
+                "Jwt payload [jti] field is not a string",
+            ),
+            TokenAudienceType => (
+                "token_audience_type",
+                401,
+                "Jwt payload [aud] field is not a string or string list",
+            ),
+            TokenExpirationType => (
+                "token_expiration_type",
+                401,
+                "Jwt payload [exp] field is not an integer",
+            ),
+            TokenExpirationRange => (
+                "token_expiration_range",
+                401,
+                "Jwt payload [exp] field is not a positive 64 bit integer",
+            ),
+            TokenNotBeforeType => (
+                "token_not_before_type",
+                401,
+                "Jwt payload [nbf] field is not an integer",
+            ),
+            TokenNotBeforeRange => (
+                "token_not_before_range",
+                401,
+                "Jwt payload [nbf] field is not a positive 64 bit integer",
+            ),
+            TokenIssuedAtType => (
+                "token_issued_at_type",
+                401,
+                "Jwt payload [iat] field is not an integer",
+            ),
+            TokenIssuedAtRange => (
+                "token_issued_at_range",
+                401,
+                "Jwt payload [iat] field is not a positive 64 bit integer",
+            ),
+            TokenSignatureBase64 => (
+                "token_signature_base64",
+                401,
+                "Jwt signature is an invalid Base64url encoded",
+            ),
+            TokenIssuerUnknown => ("token_issuer_unknown", 401, "Jwt issuer is not configured"),
+            TokenNotYetValid => ("token_not_yet_valid", 401, "Jwt not yet valid"),
+            TokenExpired => ("token_expired", 401, "Jwt is expired"),
+            TokenExpirationMissing => ("token_expiration_missing", 401, "Jwt has no expiration"),
+            TokenSubjectMissing => ("token_subject_missing", 401, "Jwt has no subject"),
+            TokenAudience => ("token_audience", 403, "Audiences in Jwt are not allowed"),
+            TokenSignature => ("token_signature", 401, "Jwt verification fails"),
+            KeyUnknown => (
+                "key_unknown",
+                401,
+                "Jwks doesn't have key to match kid or alg from Jwt",
+            ),
+            KeysUnavailable => ("keys_unavailable", 401, "Jwks remote fetch is failed"),
+            AuthorizerUnknown => ("authorizer_unknown", 403, "RBAC: access denied"),
+            PolicyDenied => ("policy_denied", 403, "RBAC: access denied"),
+            PolicyNotAllowed => ("policy_not_allowed", 403, "RBAC: access denied"),
+            AuthorityUnknown => ("authority_unknown", 404, ""),
+            Overloaded => ("overloaded", 503, "Service Unavailable"),
+            Internal => ("internal", 500, "Internal Server Error"),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_distinct_names_and_statuses_refuse() {
+        let codes: HashSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            let name =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+            assert!(reason.code().bytes().all(name), "{reason}");
+            assert!((300..600).contains(&reason.status()), "{reason}");
+        }
+    }
+}

@@ -17,6 +17,9 @@ pub enum Counter<'a> {
     Audited(&'a str),
 }
 
+/// A gauge: how many requests wait, on all workers and for all configurations together.
+pub const PARKED: &str = "portcullis.parked";
+
 /// The state of the keys of a rule, under the rule's name: of the worker that told it last.
 #[must_use]
 pub fn key_gauges(rule: &str, health: &Health) -> [(String, u64); 4] {

@@ -211,10 +211,10 @@ pub fn set_gauge(number: u32, value: u64) {
     unsafe { proxy_record_metric(number, value) };
 }
 
-/// Adds one to a counter.
-pub fn increment_counter(number: u32) {
+/// Adds to a counter, or to a gauge, from which it may also take away.
+pub fn increment_metric(number: u32, by: i64) {
     // SAFETY: passes numbers.
-    unsafe { proxy_increment_metric(number, 1) };
+    unsafe { proxy_increment_metric(number, by) };
 }
 
 /// Calls a function that this host has beyond the ABI.

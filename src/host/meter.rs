@@ -4,7 +4,7 @@
 //! metric again keeps both, so a name must be defined only once, however often policies change.
 
 use super::abi;
-use crate::meter::Counter;
+use crate::meter::{Counter, PARKED};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -33,7 +33,17 @@ pub fn count(counter: Counter<'_>) {
         };
         named.or_else(|| defined.fixed(counter.other().to_owned(), abi::define_counter))
     });
-    number.into_iter().for_each(abi::increment_counter);
+    number
+        .into_iter()
+        .for_each(|number| abi::increment_metric(number, 1));
+}
+
+/// Counts requests that begin to wait, or that wait no more.
+pub fn parked(by: i64) {
+    let number = with(|defined| defined.fixed(PARKED.to_owned(), abi::define_gauge));
+    number
+        .into_iter()
+        .for_each(|number| abi::increment_metric(number, by));
 }
 
 /// Sets a gauge that is named after something in a configuration.

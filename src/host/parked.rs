@@ -3,9 +3,9 @@
 //!
 //! [`super::http`] parks them, [`super::root`] takes them out again. Bounded in number and in bytes.
 
-use super::abi;
 use super::http::Gathered;
 use super::root::SOON;
+use super::{abi, meter};
 use crate::config::Limits;
 use crate::decide::Answers;
 use crate::keys::SourceId;
@@ -70,6 +70,7 @@ impl Parked {
                 deadline,
             },
         );
+        meter::parked(1);
         // The root fetches on its tick, in its own context.
         abi::set_tick_period(SOON);
         true
@@ -79,6 +80,7 @@ impl Parked {
     pub fn forget(&mut self, id: u32) {
         if let Some(waiting) = self.requests.remove(&id) {
             self.bytes = self.bytes.saturating_sub(waiting.facts.headers.bytes());
+            meter::parked(-1);
         }
     }
 
@@ -90,6 +92,7 @@ impl Parked {
             .collect();
         for (_, waiting) in &taken {
             self.bytes = self.bytes.saturating_sub(waiting.facts.headers.bytes());
+            meter::parked(-1);
         }
         taken
     }

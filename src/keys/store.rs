@@ -137,7 +137,7 @@ impl Keys {
     }
 
     /// Whether a token that no key of the source fits is worth waiting for: for the fetch that is
-    /// under way, or for one that is made due by this, which happens once in a while.
+    /// due or under way, or for one that is made due by this, which happens once in a while.
     pub fn wait_for(&mut self, id: SourceId, key_id: Option<&str>, now: Duration) -> bool {
         let source = self.sources.get_mut(id.0);
         let Some(source) = source.filter(|source| source.remote.is_some()) else {
@@ -150,7 +150,14 @@ impl Keys {
             return true;
         }
         // An issuer that does not answer is asked at its own pace.
-        if source.failures > 0 || !source.unknown.ask(self.limits.unknown_key_cooldown, now) {
+        if source.failures > 0 {
+            return false;
+        }
+        // A fetch that is due begins with the next tick.
+        if source.next_attempt <= now {
+            return true;
+        }
+        if !source.unknown.ask(self.limits.unknown_key_cooldown, now) {
             return false;
         }
         source.next_attempt = now;

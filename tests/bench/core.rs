@@ -53,14 +53,14 @@ fn decide_for_a_known_authority(criterion: &mut Criterion) {
     let issuer = Issuer::new();
     for authorities in AUTHORITIES {
         let policy = compile(&issuer.configuration(authorities).to_string());
-        let keys = Keys::new(&policy.key_sources, &policy.limits, Box::new(PureRust), 0);
+        let mut keys = Keys::new(&policy.key_sources, &policy.limits, Box::new(PureRust), 0);
         let (mut caches, answers) = (Caches::new(&policy.limits), Answers::default());
         let headers = issuer.request(authorities / 2);
         let mut ask = || {
             let request = policy
                 .read(&headers, &UNKNOWN_CONNECTION)
                 .expect("readable");
-            decide(&policy, &keys, &mut caches, &request, &answers, NOW)
+            decide(&policy, &mut keys, &mut caches, &request, &answers, NOW)
         };
         let Step::Done(decision) = ask() else {
             panic!("the keys are there");

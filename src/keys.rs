@@ -16,7 +16,7 @@ pub use store::{Availability, Health, Keys, SourceId};
 
 use crate::config::RemoteKeys;
 use crate::json::{self, JsonError};
-use crate::token::signature::{Algorithm, PublicKey};
+use crate::token::signature::{Algorithm, Provenance, Verifier, VerifyingKey};
 use serde_json::Value;
 use std::fmt;
 use std::rc::Rc;
@@ -45,11 +45,12 @@ pub struct KeySet {
 #[derive(Debug)]
 struct Key {
     id: Option<String>,
-    key: PublicKey,
+    index: usize,
+    key: VerifyingKey,
 }
 
 /// A key that was skipped, and why.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Skipped {
     id: Option<String>,
     index: usize,
@@ -76,7 +77,7 @@ impl KeySet {
     ///
     /// # Errors
     /// The text is no key set, or beyond the limits.
-    pub fn read(text: &[u8]) -> Result<(Self, Vec<Skipped>), KeySetError> {
+    pub fn read(text: &[u8], provenance: Provenance) -> Result<(Self, Vec<Skipped>), KeySetError> {
         if text.len() > MAX_BYTES {
             return Err(KeySetError::TooLong(text.len()));
         }
@@ -91,8 +92,8 @@ impl KeySet {
         let (mut keys, mut skipped) = (Vec::new(), Vec::new());
         for (index, jwk) in jwks.iter().enumerate() {
             let id = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
-            match PublicKey::from_jwk(jwk) {
-                Ok(key) => keys.push(Key { id, key }),
+            match VerifyingKey::from_jwk(jwk, provenance) {
+                Ok(key) => keys.push(Key { id, index, key }),
                 Err(why) => skipped.push(Skipped { id, index, why }),
             }
         }
@@ -104,15 +105,36 @@ impl KeySet {
         &self,
         key_id: Option<&str>,
         algorithm: Algorithm,
-    ) -> impl Iterator<Item = &PublicKey> {
+    ) -> impl Iterator<Item = &VerifyingKey> {
         let fits = move |key: &&Key| {
             let same_id = match (key_id, &key.id) {
                 (Some(wanted), Some(id)) => wanted == id,
                 _ => true,
             };
-            same_id && key.key.algorithm() == algorithm
+            same_id && key.key.fits(algorithm)
         };
         self.keys.iter().filter(fits).map(|key| &key.key)
+    }
+
+    /// The keys with which `verifier` verifies nothing.
+    pub(crate) fn unserved(&self, verifier: &dyn Verifier) -> Vec<Skipped> {
+        let unserved = |key: &&Key| !key.key.algorithms().any(|it| verifier.serves(it));
+        let unserved = self.keys.iter().filter(unserved);
+        let skipped = unserved.map(|key| {
+            let algorithms = key.key.algorithms().map(Algorithm::name);
+            let algorithms = algorithms.collect::<Vec<_>>().join(", ");
+            Skipped {
+                id: key.id.clone(),
+                index: key.index,
+                why: format!("no {algorithms} on this host"),
+            }
+        });
+        skipped.collect()
+    }
+
+    /// How many keys there are with which `verifier` verifies something.
+    pub(crate) fn served(&self, verifier: &dyn Verifier) -> usize {
+        self.len().saturating_sub(self.unserved(verifier).len())
     }
 
     /// How many keys it has.
@@ -177,7 +199,11 @@ mod tests {
     }
 
     fn read(keys: Value) -> (KeySet, Vec<Skipped>) {
-        KeySet::read(json!({"keys": keys}).to_string().as_bytes()).unwrap()
+        KeySet::read(
+            json!({"keys": keys}).to_string().as_bytes(),
+            Provenance::Fetched,
+        )
+        .unwrap()
     }
 
     #[test]
@@ -228,7 +254,7 @@ mod tests {
             ("symmetric", json!({"kty": "oct", "k": "c2VjcmV0"})),
             ("for encryption", with(RSA, json!({"use": "enc"}))),
             ("for wrapping keys", with(RSA, json!({"alg": "RSA-OAEP"}))),
-            ("for another algorithm", with(RSA, json!({"alg": "RS512"}))),
+            ("for another algorithm", with(RSA, json!({"alg": "RS1"}))),
             ("for signing", with(EC, json!({"key_ops": ["sign"]}))),
             (
                 "for encryption by its operations",
@@ -326,7 +352,8 @@ mod tests {
                 Some("not an object with a list `keys`"),
             ),
         ] {
-            let found = KeySet::read(text.as_bytes()).map_err(|error| error.to_string());
+            let found = KeySet::read(text.as_bytes(), Provenance::Fetched)
+                .map_err(|error| error.to_string());
             match (found, expected) {
                 (Ok(_), None) => {}
                 (Err(found), Some(expected)) => {

@@ -6,7 +6,7 @@ use super::AppliesTo;
 use super::reader::{At, Fields};
 use crate::keys::{Discovery, Endpoint, KeySet};
 use crate::token::jwt::{CLOCK_SKEW, Demands};
-use crate::token::signature::Algorithm;
+use crate::token::signature::{Algorithm, Provenance};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -238,10 +238,14 @@ fn demands(fields: &mut Fields<'_>) -> Demands {
 }
 
 fn inline(at: At<'_>) -> Option<KeySet> {
-    let (keys, skipped) = at.parsed(|text| {
-        let read = KeySet::read(text.as_bytes());
-        read.map_err(|error| format!("the text of a JSON Web Key Set ({error})"))
-    })?;
+    // What was found is not told: a secret may be in it.
+    let (keys, skipped) = match KeySet::read(at.text()?.as_bytes(), Provenance::Configuration) {
+        Ok(read) => read,
+        Err(error) => {
+            at.fault(format!("not the text of a JSON Web Key Set: {error}"));
+            return None;
+        }
+    };
     if keys.is_empty() {
         let reasons: Vec<_> = skipped.iter().map(ToString::to_string).collect();
         at.fault(format!("no usable key: {}", reasons.join("; ")));

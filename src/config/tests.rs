@@ -266,7 +266,9 @@ fn jwt_rules() {
             "$.jwtRules[0].clockSkew: found `2h`; allowed: a duration from `0s` to `3600s`, such as \
              `30s` or `1m30s`".to_owned()),
         (json!({"algorithms": ["RS256", "none"]}),
-            "$.jwtRules[0].algorithms[1]: found `none`; allowed: `RS256`, `ES256`".to_owned()),
+            "$.jwtRules[0].algorithms[1]: found `none`; allowed: `RS256`, `RS384`, `RS512`, \
+             `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `ES512`, `EdDSA`, `HS256`, `HS384`, `HS512`"
+                .to_owned()),
         (json!({"algorithms": []}),
             "$.jwtRules[0].algorithms: an empty list; leave the field out or give at least one item"
                 .to_owned()),
@@ -301,12 +303,15 @@ fn jwt_rules() {
         (json!({"jwks": {"keys": []}}),
             "$.jwtRules[0].jwks: found an object; allowed: a string that is not empty".to_owned()),
         (json!({"jwks": "[]"}),
-            "$.jwtRules[0].jwks: found `[]`; allowed: the text of a JSON Web Key Set (not an \
-             object with a list `keys`)".to_owned()),
+            "$.jwtRules[0].jwks: not the text of a JSON Web Key Set: not an object with a list \
+             `keys`".to_owned()),
+        (json!({"jwks": r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}"#}),
+            "$.jwtRules[0].jwks: not the text of a JSON Web Key Set: not JSON: EOF while parsing a \
+             list at line 1 column 37".to_owned()),
         (json!({"jwks": r#"{"keys":[]}"#}), "$.jwtRules[0].jwks: no usable key: ".to_owned()),
         (json!({"jwks": r#"{"keys":[{"kty":"oct","kid":"a","k":"c2VjcmV0"}]}"#}),
-            "$.jwtRules[0].jwks: no usable key: key 0 (kid `a`) skipped: not supported: kty `oct`"
-                .to_owned()),
+            "$.jwtRules[0].jwks: no usable key: key 0 (kid `a`) skipped: 6 bytes are too few \
+             for HS256; a secret is as long as the hash at least".to_owned()),
         (uri("b.example.com/jwks"),
             format!("$.jwtRules[0].jwksUri: found `b.example.com/jwks`; allowed: {URI}")),
         (uri("ftp://b/"), format!("$.jwtRules[0].jwksUri: found `ftp://b/`; allowed: {URI}")),

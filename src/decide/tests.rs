@@ -4,7 +4,7 @@ use super::*;
 use crate::config::Config;
 use crate::keys::{FetchFailure, Reply};
 use crate::request::{Headers, UNKNOWN_CONNECTION};
-use crate::token::signature::{PublicKey, PureRust, Verifier};
+use crate::token::signature::{Algorithm, PureRust, Verifier, VerifyingKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jwt_simple::algorithms::{ECDSAP256KeyPairLike, ES256KeyPair};
@@ -31,9 +31,19 @@ struct World {
 struct Counting(Rc<Cell<usize>>);
 
 impl Verifier for Counting {
-    fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+    fn serves(&self, algorithm: Algorithm) -> bool {
+        PureRust.serves(algorithm)
+    }
+
+    fn verify(
+        &self,
+        algorithm: Algorithm,
+        key: &VerifyingKey,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
         self.0.set(self.0.get().saturating_add(1));
-        PureRust.verify(key, message, signature)
+        PureRust.verify(algorithm, key, message, signature)
     }
 }
 

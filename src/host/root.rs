@@ -139,14 +139,15 @@ impl RootContext for Root {
         };
         let policy = Policy::compile(config);
         let verifier = HostVerifier::probed();
+        let native: Vec<_> = verifier.native().iter().map(|it| it.name()).collect();
         let now = abi::now();
         log::info!(
             "portcullis {}: configuration of {} bytes in force after {} ms; signatures verified by \
-             the host: {:?}",
+             the host: {}",
             env!("CARGO_PKG_VERSION"),
             text.len(),
             now.saturating_sub(started).as_millis(),
-            verifier.native(),
+            native.join(", "),
         );
         // Envoy makes a new root for a new configuration; a host that does not must leave nobody
         // waiting for keys that no longer come.
@@ -160,6 +161,9 @@ impl RootContext for Root {
             Box::new(verifier),
             seed,
         );
+        for (SourceId(source), skipped) in keys.unserved() {
+            log::warn!("`jwks` of key source {source}: {skipped}");
+        }
         let state = State {
             keys,
             caches: Caches::new(&policy.limits),

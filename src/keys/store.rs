@@ -5,9 +5,9 @@
 //! One failing source touches no other.
 
 use super::unknown::UnknownKeys;
-use super::{Endpoint, Fetch, FetchFailure, KeySet, KeySource, Outcome, Reply};
+use super::{Endpoint, Fetch, FetchFailure, KeySet, KeySource, Outcome, Reply, Skipped};
 use crate::config::{Limits, Origin, RemoteKeys};
-use crate::token::signature::Verifier;
+use crate::token::signature::{Provenance, Verifier};
 use std::time::Duration;
 
 /// Which source, as an index into [`crate::policy::Policy::key_sources`].
@@ -123,6 +123,18 @@ impl Keys {
         self.verifier.as_ref()
     }
 
+    /// The keys of the configuration with which no signature can be verified here, for the log.
+    /// Those that are fetched are told of by [`Outcome`].
+    pub fn unserved(&self) -> impl Iterator<Item = (SourceId, Skipped)> {
+        let inline = self.sources.iter().enumerate();
+        let inline = inline.filter(|(_, source)| source.remote.is_none());
+        inline.flat_map(|(index, source)| {
+            let current = source.current.iter();
+            let skipped = current.flat_map(|it| it.keys.unserved(self.verifier.as_ref()));
+            skipped.map(move |skipped| (SourceId(index), skipped))
+        })
+    }
+
     /// The keys of a source.
     #[must_use]
     pub fn of(&self, id: SourceId, now: Duration) -> Availability<'_> {
@@ -229,7 +241,7 @@ impl Keys {
                 Ok(Outcome::Discovered(keys))
             }
             _ => {
-                let outcome = source.take(&reply, now)?;
+                let outcome = source.take(&reply, self.verifier.as_ref(), now)?;
                 let fresh = reply.max_age().unwrap_or(remote.refresh);
                 let refresh = fresh.max(MIN_REFRESH).min(remote.refresh);
                 source.next_attempt = now.saturating_add(self.jitter.around(refresh));
@@ -252,7 +264,7 @@ impl Keys {
         source.remote.as_ref()?;
         let serving = source.serving(self.limits.jwks_max_stale, now);
         Some(Health {
-            usable: serving.map_or(0, |current| current.keys.len()),
+            usable: serving.map_or(0, |it| it.keys.served(self.verifier.as_ref())),
             age: serving.map_or(Duration::ZERO, |it| now.saturating_sub(it.since)),
             failures: source.failures,
             next_attempt: source.next_attempt.saturating_sub(now),
@@ -273,7 +285,12 @@ impl Source {
 
     /// Takes a reply that should hold keys. Only keys that differ from those of before change the
     /// generation, with which every verified token has to be verified again.
-    fn take(&mut self, reply: &Reply<'_>, now: Duration) -> Result<Outcome, FetchFailure> {
+    fn take(
+        &mut self,
+        reply: &Reply<'_>,
+        verifier: &dyn Verifier,
+        now: Duration,
+    ) -> Result<Outcome, FetchFailure> {
         let recovered = self.failures > 0;
         let same = match (&mut self.current, reply.status) {
             (Some(current), 304) => Some(current),
@@ -287,11 +304,13 @@ impl Source {
             }
             None => {
                 let body = reply.expect_ok()?;
-                let (keys, skipped) = KeySet::read(body).map_err(FetchFailure::Unreadable)?;
-                if keys.is_empty() {
+                let read = KeySet::read(body, Provenance::Fetched);
+                let (keys, mut skipped) = read.map_err(FetchFailure::Unreadable)?;
+                skipped.extend(keys.unserved(verifier));
+                let usable = keys.served(verifier);
+                if usable == 0 {
                     return Err(FetchFailure::NoUsableKey(skipped));
                 }
-                let usable = keys.len();
                 self.current = Some(Current {
                     keys,
                     text: body.into(),

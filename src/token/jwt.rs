@@ -143,15 +143,15 @@ fn read_header(part: &[u8]) -> Result<(Algorithm, Option<String>), Reason> {
 /// Verifies the signature with the keys that fit the token's `kid` and `alg`.
 ///
 /// # Errors
-/// No key fits, or none of those that do made the signature.
+/// No key fits, nobody here verifies that `alg`, or none of the keys that fit made the signature.
 pub fn verify(jwt: &Jwt<'_>, keys: &KeySet, verifier: &dyn Verifier) -> Result<(), Reason> {
-    let mut fitting = keys
-        .fitting(jwt.key_id.as_deref(), jwt.claims.algorithm)
-        .peekable();
-    if fitting.peek().is_none() {
+    let algorithm = jwt.claims.algorithm;
+    let fitting = keys.fitting(jwt.key_id.as_deref(), algorithm);
+    let mut fitting = fitting.peekable();
+    if fitting.peek().is_none() || !verifier.serves(algorithm) {
         return Err(Reason::KeyUnknown);
     }
-    match fitting.any(|key| verifier.verify(key, jwt.signed, &jwt.signature)) {
+    match fitting.any(|key| verifier.verify(algorithm, key, jwt.signed, &jwt.signature)) {
         true => Ok(()),
         false => Err(Reason::TokenSignature),
     }

@@ -23,12 +23,16 @@ pub(super) struct CaseFile {
     pub cases: Vec<Case>,
 }
 
-/// A private key, as a JWK in a file beside this one; made if it is not there.
+/// A private or shared key, as a JWK in a file beside this one; made if it is not there.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyFile {
+    /// What it signs by; keys of several algorithms may be in one file.
     pub alg: String,
     pub file: PathBuf,
+    /// Members that differ from those of its public JWK; null takes one out.
+    #[serde(default)]
+    pub jwk: Map<String, Value>,
 }
 
 /// One request and what becomes of it.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Limits;
-use crate::token::signature::PureRust;
+use crate::token::signature::{Provenance, PureRust};
 
 /// RFC 7515, A.3.1.
 const ONE_KEY: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
@@ -39,7 +39,9 @@ fn discovered(name: &str) -> KeySource {
 
 fn inline() -> KeySource {
     KeySource::Inline(std::rc::Rc::new(
-        KeySet::read(ONE_KEY.as_bytes()).unwrap().0,
+        KeySet::read(ONE_KEY.as_bytes(), Provenance::Fetched)
+            .unwrap()
+            .0,
     ))
 }
 
@@ -368,7 +370,9 @@ fn outcomes_are_told_in_one_line() {
     let six = format!(r#"{{"keys":[{}]}}"#, [r#"{"kty":"oct"}"#; 6].join(","));
     let outcome = world.answer(A, &six).to_string();
     assert!(
-        outcome.contains("key 4 skipped: not supported: kty `oct`; 1 more skipped"),
+        outcome.contains(
+            "key 4 skipped: a symmetric key (kty `oct`), which only `jwks` may hold; 1 more skipped"
+        ),
         "{outcome}"
     );
     let odd = ONE_KEY.replacen("[", r#"[{"kty":"x\ny","kid":"a\u001b"},"#, 1);

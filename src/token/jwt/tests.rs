@@ -2,14 +2,18 @@
 
 use super::*;
 use crate::token::signature::{Provenance, PureRust};
-use jwt_simple::algorithms::{ECDSAP256KeyPairLike, ES256KeyPair, RS256KeyPair, RSAKeyPairLike};
+use jwt_simple::algorithms::{
+    ECDSAP256KeyPairLike, ECDSAP384KeyPairLike, ES256KeyPair, ES384KeyPair, Ed25519KeyPair,
+    EdDSAKeyPairLike, RS256KeyPair, RSAKeyPairLike,
+};
 use p256::ecdsa::signature::Signer as _;
 use proptest::prelude::*;
 use serde_json::json;
 use superboring::hash::MessageDigest;
 use superboring::pkey::PKey;
+use superboring::reexports::{hmac_sha256, hmac_sha512};
 use superboring::rsa::Padding;
-use superboring::sign::Signer as RsaSigner;
+use superboring::sign::{RsaPssSaltlen, Signer as RsaSigner};
 
 const NOW: u64 = 1_767_225_600;
 
@@ -60,9 +64,13 @@ fn key_set(jwk: String) -> KeySet {
 }
 
 fn rs256(key: &RS256KeyPair, signed: &str) -> Vec<u8> {
+    by_rsa(key, MessageDigest::sha256(), Padding::PKCS1, signed)
+}
+
+fn by_rsa(key: &RS256KeyPair, hash: MessageDigest, padding: Padding, signed: &str) -> Vec<u8> {
     let key = PKey::from_rsa(key.key_pair().as_ref().clone()).unwrap();
-    let mut signer = RsaSigner::new(MessageDigest::sha256(), &key).unwrap();
-    signer.set_rsa_padding(Padding::PKCS1).unwrap();
+    let mut signer = RsaSigner::new(hash, &key).unwrap();
+    signer.set_rsa_padding(padding).unwrap();
     signer.update(signed.as_bytes()).unwrap();
     signer.sign_to_vec().unwrap()
 }
@@ -614,60 +622,187 @@ fn a_key_of_another_kind_or_name_does_not_fit() {
     }
 }
 
+/// A token by each algorithm that is verified here, with the keys for it.
+fn good_tokens() -> Vec<(&'static str, String, KeySet)> {
+    let rsa = RS256KeyPair::generate(2048).unwrap();
+    let (p256, p384) = (ES256KeyPair::generate(), ES384KeyPair::generate());
+    let ed25519 = Ed25519KeyPair::generate();
+    let without_alg = |jwk: String| {
+        let mut jwk: Value = serde_json::from_str(&jwk).unwrap();
+        jwk.as_object_mut().unwrap().remove("alg");
+        key_set(jwk.to_string())
+    };
+    let secret = [7; 64];
+    let token = |algorithm: &'static str, keys: &KeySet, sign: &dyn Fn(&str) -> Vec<u8>| {
+        let header = json!({"alg": algorithm, "kid": "k"}).to_string();
+        let payload = part(r#"{"iss":"i","exp":9999999999}"#);
+        let signed = format!("{}.{payload}", part(header));
+        let token = format!("{signed}.{}", part(sign(&signed)));
+        (algorithm, token, keys.clone())
+    };
+    let rsa_keys = without_alg(rsa.public_key().to_jwk());
+    let by_rsa = |hash: fn() -> MessageDigest, padding| {
+        let rsa = &rsa;
+        move |signed: &str| by_rsa(rsa, hash(), padding, signed)
+    };
+    let secrets = key_set(json!({"kty": "oct", "k": part(secret)}).to_string());
+    vec![
+        token(
+            "RS256",
+            &rsa_keys,
+            &by_rsa(MessageDigest::sha256, Padding::PKCS1),
+        ),
+        token(
+            "RS384",
+            &rsa_keys,
+            &by_rsa(MessageDigest::sha384, Padding::PKCS1),
+        ),
+        token(
+            "RS512",
+            &rsa_keys,
+            &by_rsa(MessageDigest::sha512, Padding::PKCS1),
+        ),
+        token(
+            "PS256",
+            &rsa_keys,
+            &by_rsa(MessageDigest::sha256, Padding::PKCS1_PSS),
+        ),
+        token(
+            "PS384",
+            &rsa_keys,
+            &by_rsa(MessageDigest::sha384, Padding::PKCS1_PSS),
+        ),
+        token(
+            "PS512",
+            &rsa_keys,
+            &by_rsa(MessageDigest::sha512, Padding::PKCS1_PSS),
+        ),
+        token(
+            "ES256",
+            &without_alg(p256.public_key().to_jwk()),
+            &|signed| es256(&p256, signed).to_bytes().to_vec(),
+        ),
+        token(
+            "ES384",
+            &without_alg(p384.public_key().to_jwk()),
+            &|signed| {
+                let key = p384.key_pair().as_ref();
+                let signature: p384::ecdsa::Signature = key.sign(signed.as_bytes());
+                signature.to_bytes().to_vec()
+            },
+        ),
+        token(
+            "EdDSA",
+            &without_alg(ed25519.public_key().to_jwk()),
+            &|signed| {
+                let key: &ed25519_compact::KeyPair = ed25519.key_pair().as_ref();
+                key.sk.sign(signed, None).to_vec()
+            },
+        ),
+        token("HS256", &secrets, &|signed| {
+            hmac_sha256::HMAC::mac(signed, secret).to_vec()
+        }),
+        token("HS384", &secrets, &|signed| {
+            hmac_sha512::sha384::HMAC::mac(signed, secret).to_vec()
+        }),
+        token("HS512", &secrets, &|signed| {
+            hmac_sha512::HMAC::mac(signed, secret).to_vec()
+        }),
+    ]
+}
+
 #[test]
 fn no_byte_of_a_good_token_can_be_changed() {
-    let rsa = RS256KeyPair::generate(2048).unwrap();
-    let ec = ES256KeyPair::generate();
-    let signed = |algorithm: &str| {
-        let header = json!({"alg": algorithm, "kid": "k"}).to_string();
-        format!(
-            "{}.{}",
-            part(header),
-            part(r#"{"iss":"i","exp":9999999999}"#)
-        )
-    };
-    let (rs, es) = (signed("RS256"), signed("ES256"));
-    for (token, keys) in [
-        (
-            format!("{rs}.{}", part(rs256(&rsa, &rs))),
-            key_set(rsa.public_key().to_jwk()),
-        ),
-        (
-            format!("{es}.{}", part(es256(&ec, &es).to_bytes())),
-            key_set(ec.public_key().to_jwk()),
-        ),
-    ] {
-        assert_eq!(judged(token.as_bytes(), &keys), Ok(()));
+    let tokens = good_tokens();
+    let served = Algorithm::NAMES.iter();
+    let served = served.filter(|(_, algorithm)| PureRust.serves(*algorithm));
+    assert_eq!(tokens.len(), served.count());
+    for (algorithm, token, keys) in tokens {
+        assert_eq!(judged(token.as_bytes(), &keys), Ok(()), "{algorithm}");
         let mut changed = token.clone().into_bytes();
         for at in 0..changed.len() {
             let byte = changed[at];
-            for other in [
-                byte ^ 1,
-                byte ^ 0x20,
-                byte.wrapping_add(4),
-                b'A',
-                b'.',
-                b'=',
-                0,
-                0xff,
-            ] {
+            let others = [byte ^ 1, byte ^ 0x20, byte.wrapping_add(4)];
+            for other in others.into_iter().chain(*b"A.=\0\xff") {
                 changed[at] = other;
-                if other != byte {
-                    assert!(
-                        judged(&changed, &keys).is_err(),
-                        "{} at {at}",
-                        char::from(other)
-                    );
-                }
+                let refused = other == byte || judged(&changed, &keys).is_err();
+                assert!(refused, "{algorithm}: byte {other:#x} at {at}");
             }
             changed[at] = byte;
+            let cut = judged(&changed[..at], &keys);
+            assert!(cut.is_err(), "{algorithm}: cut at {at}");
         }
-        for at in 0..token.len() {
+    }
+}
+
+/// Every signature, under every other algorithm that its key is for, and with every other key.
+#[test]
+fn no_signature_passes_for_one_of_another_algorithm_or_key() {
+    let tokens = good_tokens();
+    for (algorithm, token, _) in &tokens {
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let (_, payload) = signed.split_once('.').unwrap();
+        for (other, _, keys) in &tokens {
+            let header = part(json!({"alg": other}).to_string());
+            let renamed = format!("{header}.{payload}.{signature}");
             assert!(
-                judged(&token.as_bytes()[..at], &keys).is_err(),
-                "cut at {at}"
+                judged(renamed.as_bytes(), keys).is_err(),
+                "{algorithm} as {other}"
             );
+            // The header alone is covered by the signature; here the very message is.
+            let jwt = parse(token.as_bytes()).unwrap();
+            let fitting = Algorithm::by_name(other).unwrap();
+            for key in keys.fitting(None, fitting) {
+                let good = PureRust.verify(fitting, key, jwt.signed, &jwt.signature);
+                assert_eq!(good, algorithm == other, "{algorithm} as {other}");
+            }
         }
+    }
+}
+
+/// What a client can know is never the secret of an HMAC (RFC 8725, 2.1).
+#[test]
+fn no_public_key_is_a_secret() {
+    let rsa = RS256KeyPair::generate(2048).unwrap();
+    let jwk = rsa.public_key().to_jwk();
+    let both = format!(
+        r#"{{"keys":[{jwk},{{"kty":"oct","k":"{}"}}]}}"#,
+        part([7; 64])
+    );
+    let (both, _) = KeySet::read(both.as_bytes(), Provenance::Configuration).unwrap();
+    for secret in [
+        rsa.public_key().to_pem().unwrap().into_bytes(),
+        rsa.public_key().to_der().unwrap(),
+        jwk.clone().into_bytes(),
+        vec![],
+    ] {
+        let signed = format!("{}.{}", part(r#"{"alg":"HS256"}"#), part("{}"));
+        let signature = hmac_sha256::HMAC::mac(&signed, &secret);
+        let token = format!("{signed}.{}", part(signature));
+        let alone = judged(token.as_bytes(), &key_set(jwk.clone()));
+        assert_eq!(alone, Err(Reason::KeyUnknown));
+        assert_eq!(judged(token.as_bytes(), &both), Err(Reason::TokenSignature));
+    }
+}
+
+/// RFC 7518, 3.5: the salt is as long as the hash.
+#[test]
+fn the_salt_of_pss_has_one_length() {
+    let rsa = RS256KeyPair::generate(2048).unwrap();
+    let key = PKey::from_rsa(rsa.key_pair().as_ref().clone()).unwrap();
+    let mut jwk: Value = serde_json::from_str(&rsa.public_key().to_jwk()).unwrap();
+    jwk["alg"] = json!("PS256");
+    let keys = key_set(jwk.to_string());
+    for length in [0, 20, 31, 32, 33, 64, 222] {
+        let signed = format!("{}.{}", part(r#"{"alg":"PS256"}"#), part("{}"));
+        let mut signer = RsaSigner::new(MessageDigest::sha256(), &key).unwrap();
+        signer.set_rsa_padding(Padding::PKCS1_PSS).unwrap();
+        let salt = RsaPssSaltlen::custom(length);
+        signer.set_rsa_pss_saltlen(salt).unwrap();
+        signer.update(signed.as_bytes()).unwrap();
+        let token = format!("{signed}.{}", part(signer.sign_to_vec().unwrap()));
+        let accepted = judged(token.as_bytes(), &keys).is_ok();
+        assert_eq!(accepted, length == 32, "a salt of {length} bytes");
     }
 }
 

@@ -7,6 +7,8 @@ mod authorization_server;
 mod harness;
 #[path = "demo/tutorials/mod.rs"]
 mod tutorials;
+#[path = "vectors/sets.rs"]
+mod vectors;
 #[path = "demo/world.rs"]
 mod world;
 
@@ -36,6 +38,8 @@ macro_rules! on_every_envoy {
     };
 }
 
+#[path = "envoy/algorithms.rs"]
+mod algorithms;
 #[path = "envoy/authorization_server_itself.rs"]
 mod authorization_server_itself;
 #[path = "envoy/connection.rs"]
@@ -64,3 +68,5 @@ mod play;
 mod reload;
 #[path = "envoy/side_by_side/mod.rs"]
 mod side_by_side;
+#[path = "envoy/verify_signature.rs"]
+mod verify_signature;

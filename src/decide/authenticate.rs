@@ -161,7 +161,10 @@ impl<'a> Look<'a> {
         }
         match jwt::verify(jwt, keys, self.keys.verifier()) {
             Ok(()) => {}
-            Err(Reason::KeyUnknown) => return Err(self.without_key(source, jwt.key_id())),
+            Err(Reason::KeyUnknown) if self.keys.may_bring(jwt.algorithm()) => {
+                return Err(self.without_key(source, jwt.key_id()));
+            }
+            Err(Reason::KeyUnknown) => return Err(Reason::KeyUnknown.into()),
             Err(reason) => {
                 let until = self.now.saturating_add(REFUSED_FOR);
                 let refused = Refused {

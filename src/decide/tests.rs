@@ -551,8 +551,8 @@ fn a_token_with_an_unknown_key_waits_for_the_next_keys() {
         let key = key.public_key().with_key_id(kid).to_jwk();
         format!(r#"{{"keys":[{key}]}}"#)
     };
-    let named = |kid: &str| {
-        let signed = [json!({"alg": "ES256", "kid": kid}), json!({"iss": "i"})];
+    let by = |alg: &str, kid: &str| {
+        let signed = [json!({"alg": alg, "kid": kid}), json!({"iss": "i"})];
         let signed = signed
             .map(|part| BASE64URL.encode(part.to_string()))
             .join(".");
@@ -560,8 +560,16 @@ fn a_token_with_an_unknown_key_waits_for_the_next_keys() {
         let token = format!("{signed}.{}", BASE64URL.encode(signature.to_bytes()));
         bearing("/", &token)
     };
+    let named = |kid: &str| by("ES256", kid);
     world.fetched(A, &with_kid("old"));
     assert_eq!(world.look(&named("old"), &[]), "allow");
+    for algorithm in ["HS256", "HS384", "HS512", "ES512"] {
+        let found = world.look(&by(algorithm, "new"), &[]);
+        assert_eq!(
+            found, "key_unknown",
+            "no fetch brings a key for {algorithm}"
+        );
+    }
     assert_eq!(world.look(&named("new"), &[]), "wait 0");
     world.fetched(A, &with_kid("new"));
     assert_eq!(world.look(&named("new"), &[A]), "allow", "rotated");

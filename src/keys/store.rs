@@ -7,7 +7,7 @@
 use super::unknown::UnknownKeys;
 use super::{Endpoint, Fetch, FetchFailure, KeySet, KeySource, Outcome, Reply, Skipped};
 use crate::config::{Limits, Origin, RemoteKeys};
-use crate::token::signature::{Provenance, Verifier};
+use crate::token::signature::{Algorithm, Provenance, Verifier};
 use std::time::Duration;
 
 /// Which source, as an index into [`crate::policy::Policy::key_sources`].
@@ -146,6 +146,12 @@ impl Keys {
             None if source.failures == 0 => Availability::Pending,
             None => Availability::Failing,
         }
+    }
+
+    /// Whether a key for this algorithm may come with a fetch, and be of use.
+    #[must_use]
+    pub fn may_bring(&self, algorithm: Algorithm) -> bool {
+        !algorithm.is_symmetric() && self.verifier.serves(algorithm)
     }
 
     /// Whether a token that no key of the source fits is worth waiting for: for the fetch that is

@@ -66,6 +66,12 @@ pub struct Demands {
 // === impl Jwt ===
 
 impl Jwt<'_> {
+    /// `alg`: how it is signed, so it says.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.claims.algorithm
+    }
+
     /// `kid`: which key it is signed with, so it says.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {

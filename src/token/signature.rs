@@ -108,6 +108,12 @@ impl Algorithm {
         found.map_or("", |(name, _)| name)
     }
 
+    /// Whether it verifies with the secret that it signs with.
+    #[must_use]
+    pub fn is_symmetric(self) -> bool {
+        matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
+    }
+
     /// The length of its hash, in bytes.
     fn hash_size(self) -> usize {
         match self {

@@ -146,10 +146,7 @@ impl std::fmt::Debug for VerifyingKey {
 
 impl Material {
     fn fits(&self, algorithm: Algorithm) -> bool {
-        use Algorithm::{
-            EdDsa, Es256, Es384, Es512, Hs256, Hs384, Hs512, Ps256, Ps384, Ps512, Rs256, Rs384,
-            Rs512,
-        };
+        use Algorithm::{EdDsa, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
         match self {
             Self::Rsa(_) => matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512),
             Self::P256(_) => algorithm == Es256,
@@ -158,7 +155,7 @@ impl Material {
             Self::Ed25519(_) => algorithm == EdDsa,
             // RFC 7518, 3.2.
             Self::Secret(secret) => {
-                matches!(algorithm, Hs256 | Hs384 | Hs512) && secret.len() >= algorithm.hash_size()
+                algorithm.is_symmetric() && secret.len() >= algorithm.hash_size()
             }
         }
     }

@@ -5,6 +5,8 @@
 
 mod authorization_server;
 mod harness;
+#[path = "vectors/rfc.rs"]
+mod rfc_examples;
 #[path = "demo/tutorials/mod.rs"]
 mod tutorials;
 #[path = "vectors/sets.rs"]

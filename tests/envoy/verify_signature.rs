@@ -6,7 +6,8 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use portcullis::token::signature::{PROBES, envoy};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
+use portcullis::token::signature::{Algorithm, PROBES, Provenance, VerifyingKey, envoy};
 use serde_json::json;
 use tempfile::TempDir;
 use walrus::{
@@ -17,6 +18,7 @@ use walrus::{
 
 use crate::{
     harness::{Client, Envoy, Filter, Listener, Plugin, Tool, Version},
+    rfc_examples,
     vectors::{self, Verdict},
 };
 
@@ -26,9 +28,7 @@ on_every_envoy! {
     /// What the host says to each signature is what the pure Rust way owes, too.
     fn every_verdict_of_wycheproof(version) {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let plugin = Plugin::new(json!({})).module(oracle(&folder));
-        let listener = Listener::new("oracle").direct_response(200, "not asked");
-        let envoy = Envoy::builder(version).listener(listener.filter(reading_bodies(&plugin))).start();
+        let envoy = start(version, &folder);
         let client = envoy.client("oracle");
         let (mut counts, mut wrong) = (BTreeMap::<&str, usize>::new(), Vec::new());
         let served = |set: &vectors::Set| PROBES.iter().any(|it| it.algorithm == set.algorithm);
@@ -63,6 +63,37 @@ on_every_envoy! {
         assert_eq!(counts, BTreeMap::from(expected));
         envoy.assert_no_wasm_failures();
     }
+
+    /// The examples of the RFCs, under each algorithm that the host serves; ES512 among them.
+    fn every_example_of_the_rfcs(version) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let envoy = start(version, &folder);
+        let client = envoy.client("oracle");
+        let mut accepted = Vec::new();
+        for (name, jwk, jws, alg) in rfc_examples::EXAMPLES {
+            let jwk = serde_json::from_str(jwk).expect("a JWK");
+            let key = VerifyingKey::from_jwk(&jwk, Provenance::Configuration).expect("a key");
+            let (message, signature) = jws.rsplit_once('.').expect("a signature");
+            let signature = BASE64URL.decode(signature).expect("a signature in base64url");
+            for (other, algorithm) in Algorithm::NAMES {
+                let question = envoy::arguments(algorithm, &key, message.as_bytes(), &signature);
+                if question.is_some_and(|question| ask(&client, &question)) {
+                    assert_eq!(other, alg, "{name}");
+                    accepted.push(name);
+                }
+            }
+        }
+        let expected = ["7515, A.2", "7515, A.3", "7515, A.4", "7520, 4.1", "7520, 4.3"];
+        assert_eq!(accepted, expected.map(|it| format!("RFC {it}")));
+    }
+}
+
+/// An Envoy that answers at `oracle`.
+fn start(version: Version, folder: &TempDir) -> Envoy {
+    let plugin = Plugin::new(json!({})).module(oracle(folder));
+    let listener = Listener::new("oracle").direct_response(200, "not asked");
+    let listener = listener.filter(reading_bodies(&plugin));
+    Envoy::builder(version).listener(listener).start()
 }
 
 /// As Envoy has it by default, no body comes to a filter that stopped at the headers.

@@ -61,7 +61,7 @@ impl Keyring {
         let keys = names.map(|name| {
             let key = self.0.get(name).ok_or_else(|| format!("no key `{name}`"))?;
             let mut jwk = key.public.clone();
-            jwk.insert("kid".to_owned(), name.into());
+            jwk.entry("kid").or_insert_with(|| name.into());
             Ok(Value::Object(jwk))
         });
         Ok(json!({"keys": keys.collect::<Result<Vec<_>, String>>()?}).to_string())

@@ -13,6 +13,11 @@ pub enum Counter<'a> {
     /// Requests that a policy with `dryRun` would have refused, by its rule; without one, since no
     /// such ALLOW policy matched.
     WouldRefuse(Option<&'a str>),
+    /// Signatures that were verified, by the host or in the plugin itself.
+    Verified {
+        /// Whether the host did it.
+        by_host: bool,
+    },
     /// Requests that an `AUDIT` policy matched, by its rule.
     Audited(&'a str),
 }
@@ -58,6 +63,8 @@ impl<'a> Counter<'a> {
                 let policy = rule.map_or_else(|| NOT_ALLOWED.to_owned(), policy);
                 format!("portcullis.dry_run.{policy}")
             }
+            Self::Verified { by_host: true } => "portcullis.signatures.host".to_owned(),
+            Self::Verified { by_host: false } => "portcullis.signatures.wasm".to_owned(),
             Self::Audited(rule) => format!("portcullis.audit.{}", policy(rule)),
         }
     }
@@ -65,7 +72,10 @@ impl<'a> Counter<'a> {
     /// Whether its name is one of a fixed list; there are as many others as there are policies.
     #[must_use]
     pub fn is_fixed(self) -> bool {
-        matches!(self, Self::Refused(_) | Self::WouldRefuse(None))
+        matches!(
+            self,
+            Self::Refused(_) | Self::Verified { .. } | Self::WouldRefuse(None)
+        )
     }
 
     /// The name for those of a kind that are too many to be told apart.
@@ -73,6 +83,7 @@ impl<'a> Counter<'a> {
     pub fn other(self) -> &'static str {
         match self {
             Self::Refused(_) => "portcullis.refused.other",
+            Self::Verified { .. } => "portcullis.signatures.other",
             Self::WouldRefuse(_) => "portcullis.dry_run.other",
             Self::Audited(_) => "portcullis.audit.other",
         }

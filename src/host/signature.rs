@@ -4,7 +4,8 @@
 //! It is used for an algorithm only if it accepts a good vector and refuses a bad one, when the
 //! plugin is configured; otherwise the pure Rust way serves.
 
-use super::abi;
+use super::{abi, meter};
+use crate::meter::Counter;
 use crate::token::signature::{
     Algorithm, PROBES, Probe, Provenance, PureRust, Verifier, VerifyingKey, envoy,
 };
@@ -56,10 +57,12 @@ impl Verifier for HostVerifier {
     ) -> bool {
         let native = self.native.contains(&algorithm);
         let answer = native.then(|| by_host(algorithm, key, message, signature));
+        let answer = answer.flatten();
+        meter::count(Counter::Verified {
+            by_host: answer.is_some(),
+        });
         // Where the host fails although it was probed, the pure way still answers.
-        answer
-            .flatten()
-            .unwrap_or_else(|| PureRust.verify(algorithm, key, message, signature))
+        answer.unwrap_or_else(|| PureRust.verify(algorithm, key, message, signature))
     }
 }
 

@@ -55,6 +55,8 @@ on_every_envoy! {
             "resident: {before} MiB, {full} MiB after {FILL} distinct tokens, {after} MiB after {}",
             FILL + more
         );
+        let verified = envoy.stat("wasmcustom.portcullis.signatures.host");
+        assert_eq!(verified, (FILL + more) as i64, "each is new");
         assert!(after <= full + MOST_GROWTH_MIB, "{full} MiB, then {after} MiB");
         envoy.assert_no_wasm_failures();
     }

@@ -258,7 +258,7 @@ mod tests {
         let names: Vec<_> = key.algorithms().map(Algorithm::name).collect();
         let shown = names.join(" ");
         assert_eq!(
-            format!("{key:?}").matches(',').count() + 1,
+            format!("{key:?}").split(',').count(),
             names.len(),
             "{key:?}"
         );

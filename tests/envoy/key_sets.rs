@@ -125,7 +125,7 @@ on_every_envoy! {
     /// The keys of before serve while the server is away, which is told; and its return is seen.
     fn server_away_with_keys_at_hand(version) {
         let mut gateway = Gateway::start(version, json!({"refresh": "5s"}));
-        assert_eq!(gateway.status(&gateway.token()), 200);
+        gateway.wait_for_keys();
         gateway.server.stop();
         let away = Duration::from_secs(if requirements::long() { 60 } else { 15 });
         let since = Instant::now();
@@ -149,7 +149,7 @@ on_every_envoy! {
     /// Whatever comes instead of keys, those of before serve, and the log says what came.
     fn odd_answers(version) {
         let gateway = Gateway::start(version, json!({"refresh": "5s"}));
-        assert_eq!(gateway.status(&gateway.token()), 200);
+        gateway.wait_for_keys();
         for (fault, said) in [
             (Fault::Html, "no key set: not JSON"),
             // Envoy buffers all of it; we look at no more than is allowed, and a byte.
@@ -284,6 +284,13 @@ impl Gateway {
             server,
             configuration,
         }
+    }
+
+    /// Until each worker has fetched keys for itself, and Envoy's main thread, too.
+    fn wait_for_keys(&self) {
+        let fetched = || self.envoy.log().matches("(cluster idp): 2 keys").count();
+        let all = wait::becomes_true(RECOVERY, || fetched() > WORKERS as usize);
+        assert!(all, "{} of {} have keys", fetched(), WORKERS + 1);
     }
 
     /// A token that is signed with the keys of now.

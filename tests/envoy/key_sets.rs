@@ -176,6 +176,7 @@ on_every_envoy! {
     /// Thousands of tokens with keys that nobody has cost the issuer one fetch in half a minute.
     fn a_flood_of_unknown_keys(version) {
         let gateway = Gateway::start(version, json!({}));
+        gateway.wait_for_keys();
         let good = gateway.token();
         assert_eq!(gateway.status(&good), 200);
         let before = gateway.server.count(JWKS);

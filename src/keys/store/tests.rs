@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Limits;
-use crate::token::signature::{Provenance, PureRust};
+use crate::token::signature::{Algorithm, PROBES, Provenance, PureRust};
 
 /// RFC 7515, A.3.1.
 const ONE_KEY: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
@@ -381,6 +381,34 @@ fn outcomes_are_told_in_one_line() {
         outcome,
         r"1 keys; key 0 (kid `a\u{1b}`) skipped: not supported: kty `x\ny`"
     );
+}
+
+/// ES512 is verified by hosts alone, and by none here.
+#[test]
+fn keys_that_nobody_here_verifies_with_are_named_and_do_not_count() {
+    let es512 = PROBES.iter().find(|it| it.algorithm == Algorithm::Es512);
+    let es512 = es512.unwrap().jwk;
+    let mut world = World::new(&[remote("a"), inline()]);
+    let both = ONE_KEY.replacen("[", &format!("[{es512},"), 1);
+    let outcome = world.answer(A, &both).to_string();
+    assert_eq!(outcome, "1 keys; key 0 skipped: no ES512 on this host");
+    assert_eq!(world.keys.health(A, world.now).unwrap().usable, 1);
+    let alone = format!(r#"{{"keys":[{es512}]}}"#);
+    let outcome = world.answer(A, &alone).to_string();
+    assert!(
+        outcome.contains("key 0 skipped: no ES512 on this host"),
+        "{outcome}"
+    );
+    assert_eq!(world.of(A), "ready", "those of before go on serving");
+    assert_eq!(world.keys.unserved().count(), 0);
+
+    let (keys, skipped) = KeySet::read(alone.as_bytes(), Provenance::Configuration).unwrap();
+    assert!(skipped.is_empty(), "any host may read it");
+    let world = World::new(&[inline(), KeySource::Inline(std::rc::Rc::new(keys))]);
+    let named: Vec<_> = world.keys.unserved().collect();
+    let named: Vec<_> = named.iter().map(|(id, it)| (*id, it.to_string())).collect();
+    let expected = "key 0 skipped: no ES512 on this host".to_owned();
+    assert_eq!(named, [(B, expected)]);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! What the connection manager makes of paths, option by option, and laws that hold for any path.
+
 use super::PathNormalization::{Base, DecodeAndMergeSlashes, MergeSlashes, None as Nothing};
 use super::*;
 use proptest::prelude::*;

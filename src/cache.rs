@@ -5,6 +5,7 @@
 //! request. The whole token is the key; no hash stands in for it.
 
 use crate::config;
+use crate::introspection::{Introspection, Provider};
 use crate::keys::SourceId;
 use crate::token::jwt::Claims;
 use lru::LruCache;
@@ -17,6 +18,8 @@ pub struct Caches {
     pub verified: Tokens<Verified>,
     /// Tokens whose signature was wrong, so that a flood of one costs a look-up each.
     pub refused: Tokens<Refused>,
+    /// Tokens that a provider was asked about, by the index of the provider.
+    pub introspected: Vec<Tokens<Introspected>>,
 }
 
 /// Tokens, each with what is known of it.
@@ -48,6 +51,23 @@ pub struct Refused {
     pub until: Duration,
 }
 
+/// A token that a provider was asked about.
+#[derive(Clone)]
+pub struct Introspected {
+    /// What it said.
+    pub known: Introspection,
+    /// How long that is believed, as time since the Unix epoch.
+    pub until: Duration,
+}
+
+/// What is remembered of a token.
+pub trait Weight {
+    /// What it takes in memory beside the token, in bytes.
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
 /// How much is remembered, and what an entry takes.
 #[derive(Clone, Copy)]
 struct Limits {
@@ -75,6 +95,14 @@ const REFUSED: Limits = Limits {
     copies: 1,
 };
 
+const INTROSPECTED: Limits = Limits {
+    // As configured.
+    entries: 0,
+    bytes: 16 * 1024 * 1024,
+    overhead: 512,
+    copies: 1,
+};
+
 /// So long a wrong signature is remembered.
 pub const REFUSED_FOR: Duration = Duration::from_secs(60);
 
@@ -83,20 +111,27 @@ pub const REFUSED_FOR: Duration = Duration::from_secs(60);
 impl Caches {
     /// Nothing remembered yet.
     #[must_use]
-    pub fn new(limits: &config::Limits) -> Self {
+    pub fn new(limits: &config::Limits, providers: &[Provider]) -> Self {
+        let introspected = providers.iter().map(|provider| {
+            Tokens::new(Limits {
+                entries: provider.max_entries,
+                ..INTROSPECTED
+            })
+        });
         Self {
             verified: Tokens::new(Limits {
                 entries: limits.verified_tokens,
                 ..VERIFIED
             }),
             refused: Tokens::new(REFUSED),
+            introspected: introspected.collect(),
         }
     }
 }
 
 // === impl Tokens ===
 
-impl<V> Tokens<V> {
+impl<V: Weight> Tokens<V> {
     fn new(limits: Limits) -> Self {
         Self {
             known: LruCache::unbounded(),
@@ -112,24 +147,37 @@ impl<V> Tokens<V> {
 
     /// Remembers a token, in place of what was known about it.
     pub fn insert(&mut self, token: &[u8], what: V) {
-        if self.known.put(token.into(), what).is_none() {
-            self.bytes = self.bytes.saturating_add(self.limits.cost(token));
+        self.bytes = self.bytes.saturating_add(self.limits.cost(token, &what));
+        if let Some(before) = self.known.put(token.into(), what) {
+            self.bytes = self.bytes.saturating_sub(self.limits.cost(token, &before));
         }
         while self.known.len() > self.limits.entries || self.bytes > self.limits.bytes {
-            let Some((token, _)) = self.known.pop_lru() else {
+            let Some((token, what)) = self.known.pop_lru() else {
                 return;
             };
-            self.bytes = self.bytes.saturating_sub(self.limits.cost(&token));
+            self.bytes = self.bytes.saturating_sub(self.limits.cost(&token, &what));
         }
+    }
+}
+
+impl Weight for Verified {}
+
+impl Weight for Refused {}
+
+impl Weight for Introspected {
+    /// Parsed JSON takes a few times its text.
+    fn weight(&self) -> usize {
+        self.known.size.saturating_mul(4)
     }
 }
 
 // === impl Limits ===
 
 impl Limits {
-    fn cost(&self, token: &[u8]) -> usize {
+    fn cost(&self, token: &[u8], what: &impl Weight) -> usize {
         let text = token.len().saturating_mul(self.copies);
         text.saturating_add(self.overhead)
+            .saturating_add(what.weight())
     }
 }
 
@@ -155,7 +203,7 @@ mod tests {
 
     #[test]
     fn is_bounded_in_entries_and_the_least_recently_used_goes() {
-        let mut tokens = Caches::new(&config::Limits::default()).verified;
+        let mut tokens = Caches::new(&config::Limits::default(), &[]).verified;
         for token in 0..MAX as u64 {
             tokens.insert(&token.to_le_bytes(), verified());
         }
@@ -171,7 +219,7 @@ mod tests {
 
     #[test]
     fn is_bounded_in_bytes() {
-        let mut tokens = Caches::new(&config::Limits::default()).verified;
+        let mut tokens = Caches::new(&config::Limits::default(), &[]).verified;
         for token in 0..2_000_u32 {
             let token = [&token.to_le_bytes()[..], &[0; jwt::MAX_BYTES - 4]].concat();
             tokens.insert(&token, verified());

@@ -4,19 +4,32 @@
 //! that an operator mends a configuration in one go. The plugin calls it in `on_configure`, the
 //! command in `check` and `test`. Nothing here looks at a request.
 
+mod api_rules;
+mod api_rules_overlap;
 mod authorization_policies;
+mod cors_policy;
 mod demands;
+mod extension_providers;
+mod introspection_providers;
 mod jwt_rules;
 mod limits;
 mod mesh;
 mod reader;
+mod values;
 
+pub use api_rules::{
+    ApiRule, ApiRules, Authorization, ErrorStyle, IntrospectionDemand, JwtDemand, Strategy,
+};
 pub use authorization_policies::{Action, AuthorizationPolicy, Rule};
+pub use cors_policy::CorsPolicy;
 pub use demands::Demand;
+pub use extension_providers::ExtensionProvider;
+pub use introspection_providers::{Credential, IntrospectionProvider, TokenFrom};
 pub use jwt_rules::{ClaimToHeader, FromHeader, JwtRule, KeySource, Origin, RemoteKeys};
 pub use limits::Limits;
 pub use mesh::{HttpsRedirect, Mesh};
 pub use reader::Fault;
+pub use values::{Secret, is_owned_by_http};
 
 use crate::json;
 use crate::policy::{AuthorityPattern, PathPattern};
@@ -25,7 +38,7 @@ use reader::{At, Fields};
 /// A configuration is at most this long, in bytes.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// At most this many rules in all: those of every policy, and every JWT rule.
+/// At most this many rules in all: those of every policy, API rules and JWT rules.
 pub const MAX_RULES: usize = 50_000;
 
 /// How deep the configuration's JSON may nest.
@@ -40,12 +53,20 @@ pub struct Config {
     pub path_matching: PathMatching,
     /// Istio's `RequestAuthentication.spec.jwtRules`, of all resources together.
     pub jwt_rules: Vec<JwtRule>,
+    /// Authorization servers that are asked about opaque tokens.
+    pub introspection_providers: Vec<IntrospectionProvider>,
+    /// External authorizers, Istio's `MeshConfig.extensionProviders`.
+    pub extension_providers: Vec<ExtensionProvider>,
+    /// Kyma's `APIRule` resources.
+    pub api_rules: Vec<ApiRules>,
     /// Istio's `AuthorizationPolicy` resources.
     pub authorization_policies: Vec<AuthorizationPolicy>,
     /// What the mesh is like.
     pub mesh: Mesh,
     /// How much is remembered, and for how long one waits.
     pub limits: Limits,
+    /// What is allowed, but may not be what was meant, each with its JSON path.
+    pub warnings: Vec<Fault>,
 }
 
 /// `defaultAction`: what becomes of an authority that nothing names.
@@ -94,7 +115,8 @@ impl Config {
         }
         let value = json::parse(text, MAX_DEPTH)
             .map_err(|error| vec![Fault::at_root(format!("not valid JSON: {error}"))])?;
-        reader::read(&value, Self::from_json)
+        let (config, warnings) = reader::read(&value, Self::from_json)?;
+        Ok(Self { warnings, ..config })
     }
 
     fn from_json(root: At<'_>) -> Option<Self> {
@@ -104,17 +126,26 @@ impl Config {
             version.unexpected("1");
         }
         let default_action = fields.optional("defaultAction");
-        let path_matching = fields.optional("pathMatching").and_then(|at| {
-            at.one_of(&[
-                ("STRICT", PathMatching::Strict),
-                ("ISTIO", PathMatching::Istio),
-            ])
-        });
+        let path_matching = path_matching(&mut fields);
         let jwt_rules = jwt_rules::read(fields.optional("jwtRules"));
+        let introspection_providers =
+            introspection_providers::read(fields.optional("introspectionProviders"));
+        let extension_providers = extension_providers::read(fields.optional("extensionProviders"));
+        let known = api_rules::Known {
+            introspection_providers: introspection_providers
+                .iter()
+                .map(|it| it.name.as_str())
+                .collect(),
+            extension_providers: extension_providers
+                .iter()
+                .map(|it| it.name.as_str())
+                .collect(),
+        };
+        let api_rules = api_rules::read(fields.optional("apiRules"), &known);
         let mesh = mesh::read(fields.optional("mesh"));
-        let limits = limits::read(fields.optional("limits"));
         let authorization_policies =
             authorization_policies::read(fields.optional("authorizationPolicies"), &mesh);
+        let limits = limits::read(fields.optional("limits"));
         fields.finish();
 
         let named = jwt_rules.iter().map(|rule| &rule.applies_to);
@@ -123,7 +154,8 @@ impl Config {
                 .iter()
                 .map(|policy| &policy.applies_to),
         );
-        let names_authorities = named.flatten().any(|entry| !entry.hosts.is_empty());
+        let names_authorities =
+            !api_rules.is_empty() || named.flatten().any(|entry| !entry.hosts.is_empty());
         let default_action = match default_action {
             Some(at) => at.one_of(&[
                 ("ALLOW", DefaultAction::Allow),
@@ -131,7 +163,7 @@ impl Config {
             ]),
             None if names_authorities => {
                 root.fault(
-                    "`defaultAction` is missing; it is required since `appliesTo` names hosts: \
+                    "`defaultAction` is missing; it is required as soon as a host is named: \
                      `DENY` answers 404 for every other authority, `ALLOW` lets it through",
                 );
                 None
@@ -142,6 +174,7 @@ impl Config {
         let rules = authorization_policies
             .iter()
             .map(|policy| policy.rules.len());
+        let rules = rules.chain(api_rules.iter().map(|entry| entry.rules.len()));
         let rules = rules.fold(jwt_rules.len(), usize::saturating_add);
         if rules > MAX_RULES {
             root.fault(format!(
@@ -152,10 +185,32 @@ impl Config {
             default_action: default_action.unwrap_or(DefaultAction::Deny),
             path_matching: path_matching.unwrap_or_default(),
             jwt_rules,
+            introspection_providers,
+            extension_providers,
+            api_rules,
             authorization_policies,
             mesh,
             limits,
+            warnings: Vec::new(),
         })
+    }
+
+    /// Looks up the secrets that stand in the environment of the module.
+    ///
+    /// # Errors
+    /// Those that are not there.
+    pub fn resolve_secrets(
+        &mut self,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), Vec<Fault>> {
+        let mut faults = Vec::new();
+        for (index, provider) in self.introspection_providers.iter_mut().enumerate() {
+            provider.resolve(index, &env, &mut faults);
+        }
+        match faults.is_empty() {
+            true => Ok(()),
+            false => Err(faults),
+        }
     }
 }
 
@@ -181,6 +236,15 @@ impl AppliesTo {
             })
         })
     }
+}
+
+/// `pathMatching`
+fn path_matching(fields: &mut Fields<'_>) -> Option<PathMatching> {
+    let at = fields.optional("pathMatching")?;
+    at.one_of(&[
+        ("STRICT", PathMatching::Strict),
+        ("ISTIO", PathMatching::Istio),
+    ])
 }
 
 /// A list of authorities, without port.

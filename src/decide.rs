@@ -4,15 +4,18 @@
 //! it and asks again from the start, with all [`Answers`] so far. A request that can be read in
 //! several ways is allowed only if every reading is.
 
+mod api;
+mod ask;
 mod authenticate;
 mod authorize;
 
 use crate::cache::Caches;
+use crate::call::{Answer, Call};
 use crate::config::DefaultAction;
 use crate::keys::{Keys, SourceId};
-use crate::policy::{Policy, Site};
+use crate::policy::{Api, ApiRule, Policy, Site};
 use crate::request::Request;
-use crate::verdict::{Allow, Change, Decision, Note, Reason, Refusal, Verdict};
+use crate::verdict::{Allow, Change, Class, Decision, Note, Reason, Refusal, Response, Verdict};
 use authenticate::{Authenticated, removal};
 use std::time::Duration;
 
@@ -23,6 +26,8 @@ pub enum Step {
     Done(Decision),
     /// The keys of this source are needed and not there yet; ask again when they are.
     Wait(SourceId),
+    /// Somebody must be asked; ask again with the answer.
+    Call(Box<Call>),
 }
 
 /// What the shell has brought for this request so far.
@@ -30,6 +35,8 @@ pub enum Step {
 pub struct Answers {
     /// Sources whose keys were waited for. Each is waited for once.
     pub waited: Vec<SourceId>,
+    /// What was answered to the questions of [`Step::Call`].
+    pub given: Vec<Answer>,
     /// Whether somebody wants to know what came closest when nothing allows a request.
     pub trail: bool,
 }
@@ -38,6 +45,8 @@ pub struct Answers {
 enum Stop {
     Refuse(Refusal),
     Wait(SourceId),
+    Call(Box<Call>),
+    Preflight(Response),
 }
 
 /// Everything that one look at a request needs.
@@ -49,6 +58,9 @@ struct Look<'a> {
     answers: &'a Answers,
     now: Duration,
     notes: Vec<Note>,
+    /// The API rules of the authority, and the one of them that is for the request.
+    api: Option<&'a Api>,
+    rule: Option<&'a ApiRule>,
 }
 
 /// Judges a request. `now` is the time since the Unix epoch.
@@ -60,7 +72,6 @@ pub fn decide(
     answers: &Answers,
     now: Duration,
 ) -> Step {
-    let notes = Vec::new();
     let mut look = Look {
         policy,
         keys,
@@ -68,12 +79,16 @@ pub fn decide(
         request,
         answers,
         now,
-        notes,
+        notes: Vec::new(),
+        api: None,
+        rule: None,
     };
     let verdict = match look.judge() {
         Ok(allow) => Verdict::Allow(allow),
-        Err(Stop::Refuse(refusal)) => Verdict::Refuse(refusal),
+        Err(Stop::Refuse(refusal)) => Verdict::Refuse(look.styled(refusal)),
+        Err(Stop::Preflight(response)) => Verdict::Preflight(response),
         Err(Stop::Wait(source)) => return Step::Wait(source),
+        Err(Stop::Call(call)) => return Step::Call(call),
     };
     let notes = look.notes;
     Step::Done(Decision { verdict, notes })
@@ -82,30 +97,44 @@ pub fn decide(
 // === impl Look ===
 
 impl<'a> Look<'a> {
+    /// The steps are those of a request on its way; the first that refuses ends it.
     fn judge(&mut self) -> Result<Allow, Stop> {
         let policy = self.policy;
         let sites: Vec<&'a Site> = policy.sites(&self.request.authority_name).collect();
         self.demand_https(&sites)?;
+        self.preview(&sites);
+        self.api = sites.iter().find_map(|site| site.api.as_deref());
+        self.answer_preflight()?;
+        let matching = self.api.and_then(|api| api.path_matching);
+        let readings = self
+            .request
+            .readings(matching.unwrap_or(policy.path_matching))?;
+        self.rule = self.find_rule(&readings)?;
+        let ruled = self.ask_authorizers(&sites, &readings)?;
+
         let mut allow = Allow {
-            changes: self.stripped(),
+            changes: self.stripped(&sites),
             rule: None,
         };
         let stripped = allow.changes.len();
         let mut removed = Vec::new();
-        for reading in self.request.readings(policy.path_matching)? {
-            self.ask_authorizers(&sites, &reading)?;
-            let authenticated = self.authenticate(&sites, &reading)?;
+        let mut who = None;
+        for reading in &readings {
+            let authenticated = self.authenticate(&sites, reading, self.rule)?;
+            self.demand_credential(self.rule, reading, authenticated.as_ref())?;
             let identity = authenticated.as_ref().map(|it| &it.identity);
-            let rule = self.authorize(&sites, &reading, identity)?;
+            let rule = self.authorize(&sites, reading, identity)?;
             allow.rule = allow.rule.or(rule);
             if let Some(Authenticated {
                 removed: places,
                 outputs,
+                identity,
                 ..
             }) = authenticated
             {
                 removed.extend(places);
                 allow.changes.extend(outputs);
+                who = Some(identity);
             }
         }
         // Of all readings at once, since each changed path would undo the one before. Before the
@@ -113,11 +142,32 @@ impl<'a> Look<'a> {
         allow
             .changes
             .splice(stripped..stripped, removal(self.request, &removed));
+        allow.changes.extend(ruled);
+        if let Some(rule) = self.rule {
+            allow.changes.extend(self.set_by(rule, who.as_ref()));
+            allow.rule.get_or_insert_with(|| rule.id.clone());
+        }
         let named = sites.iter().any(|site| site.named);
         if !named && policy.default_action == DefaultAction::Deny {
             return Err(Reason::AuthorityUnknown.into());
         }
         Ok(allow)
+    }
+
+    /// A refusal in the form that the API rules of the authority give it.
+    fn styled(&self, mut refusal: Refusal) -> Refusal {
+        let Some(api) = self.api else { return refusal };
+        refusal.style = self.rule.map_or(api.style, |rule| rule.style);
+        if refusal.reason.class() != Class::Policy {
+            let id = self.rule.map_or(&api.id, |rule| &rule.id);
+            refusal.rule.get_or_insert_with(|| id.clone());
+        }
+        let cors = api.cors.as_ref();
+        let admitted = cors.and_then(|cors| Some((cors, cors.admits(self.request)?)));
+        if let Some((cors, origin)) = admitted {
+            refusal.headers.extend(cors.headers(origin));
+        }
+        refusal
     }
 
     /// Redirects plain HTTP where the configuration says so. The router would do that too late, and
@@ -140,10 +190,19 @@ impl<'a> Look<'a> {
     }
 
     /// Takes out what no upstream may see as the client wrote it.
-    fn stripped(&self) -> Vec<Change> {
+    fn stripped(&self, sites: &[&Site]) -> Vec<Change> {
         let names = self.request.headers.iter().map(|(name, _)| name);
-        let owned = names.filter(|name| self.policy.owned_headers.contains(name));
+        let owned = names.filter(|name| {
+            let mut there = sites.iter().map(|site| &site.owned_headers);
+            self.policy.owned_headers.contains(name) || there.any(|it| it.contains(name))
+        });
         owned.map(|name| Change::Remove(name.to_vec())).collect()
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
     }
 }
 

@@ -1,21 +1,16 @@
 //! The plugin: the one place that knows proxy-wasm and the proxy that hosts us.
 //!
-//! [`root`] holds what a configuration decides by, [`http`] leads one request through the core,
-//! [`abi`] calls the host. Several configurations may live in one VM, so nothing here is global.
+//! [`entry`] is called by the host and [`abi`] calls it; [`root`] holds what a configuration decides
+//! by, [`http`] leads one request through the core. Several configurations may live in one VM, so
+//! nothing here is global but the ids of contexts and metrics.
 
 mod abi;
+mod calls;
 mod connection;
+mod entry;
 mod http;
+mod log;
 mod meter;
 mod parked;
 mod root;
 mod signature;
-
-use proxy_wasm::traits::RootContext;
-use proxy_wasm::types::LogLevel;
-
-// Exports `_initialize`, without which the host does not start the module.
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Debug);
-    proxy_wasm::set_root_context(|id| -> Box<dyn RootContext> { Box::new(root::Root::new(id)) });
-}}

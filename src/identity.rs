@@ -49,6 +49,17 @@ impl Identity {
             .try_fold(self.claims.as_ref(), |value, name| value.get(name.as_str()))
     }
 
+    /// The words of a claim at the top level: the parts of a text between spaces, or the texts in a
+    /// list.
+    pub fn words<'a>(&'a self, claim: &str) -> impl Iterator<Item = &'a str> {
+        let claim = self.claims.get(claim);
+        let text = claim.and_then(Value::as_str).into_iter();
+        let parts = text.flat_map(|text| text.split(' '));
+        let list = claim.and_then(Value::as_array).into_iter().flatten();
+        let texts = list.filter_map(Value::as_str);
+        parts.filter(|part| !part.is_empty()).chain(texts)
+    }
+
     /// The texts of a claim: itself, its parts if it is separated by spaces, or those in a list.
     /// A number, a boolean or an object has none.
     pub fn claim_texts<'a>(&'a self, path: &[String]) -> impl Iterator<Item = &'a str> {

@@ -24,10 +24,14 @@
     clippy::unwrap_used
 )]
 
+pub mod authorizer;
 pub mod cache;
+pub mod call;
 pub mod config;
 pub mod decide;
+pub mod format;
 pub mod identity;
+pub mod introspection;
 pub mod json;
 pub mod keys;
 pub mod meter;

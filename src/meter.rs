@@ -18,6 +18,8 @@ pub enum Counter<'a> {
         /// Whether the host did it.
         by_host: bool,
     },
+    /// Requests about which an `apiRules` entry with `dryRun` would have asked somebody, by its rule.
+    WouldAsk(&'a str),
     /// Requests that an `AUDIT` policy matched, by its rule.
     Audited(&'a str),
 }
@@ -50,6 +52,7 @@ impl<'a> Counter<'a> {
     pub fn of(note: &'a Note) -> Self {
         match note {
             Note::Audited(rule) => Self::Audited(rule),
+            Note::WouldAsk(rule, _) => Self::WouldAsk(rule),
             Note::WouldRefuse(Refusal { rule, .. }) => Self::WouldRefuse(rule.as_deref()),
         }
     }
@@ -66,6 +69,7 @@ impl<'a> Counter<'a> {
             Self::Verified { by_host: true } => "portcullis.signatures.host".to_owned(),
             Self::Verified { by_host: false } => "portcullis.signatures.wasm".to_owned(),
             Self::Audited(rule) => format!("portcullis.audit.{}", policy(rule)),
+            Self::WouldAsk(rule) => format!("portcullis.would_ask.{}", policy(rule)),
         }
     }
 
@@ -86,6 +90,7 @@ impl<'a> Counter<'a> {
             Self::Verified { .. } => "portcullis.signatures.other",
             Self::WouldRefuse(_) => "portcullis.dry_run.other",
             Self::Audited(_) => "portcullis.audit.other",
+            Self::WouldAsk(_) => "portcullis.would_ask.other",
         }
     }
 }

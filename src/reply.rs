@@ -1,10 +1,16 @@
-//! A refusal as the caller sees it: status, headers, body; and as the access log sees it: details.
+//! An answer of ours as the caller sees it: status, headers, body; and as the access log sees it:
+//! details.
 //!
-//! The forms are Envoy's, so that clients and dashboards keep working: jwt_authn's for tokens,
-//! RBAC's for policies. What a client sent is only ever written escaped and cut.
+//! The forms are those of what we replace, so that clients and dashboards keep working; [`style`]
+//! has the ones that are not Envoy's. What a client sent is only ever written escaped and cut.
+
+mod style;
+
+pub use style::Style;
 
 use crate::request::Request;
-use crate::verdict::{Class, Reason, Refusal};
+use crate::verdict::{Class, Kind, Reason, Refusal, Response};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// An answer that we give in place of the upstream.
@@ -13,9 +19,9 @@ pub struct Reply {
     /// HTTP status. For a gRPC request the host turns it into a `grpc-status`.
     pub status: u16,
     /// Headers, beside those that the host adds.
-    pub headers: Vec<(&'static str, String)>,
-    /// Plain text.
-    pub body: &'static str,
+    pub headers: Vec<(Cow<'static, str>, Vec<u8>)>,
+    /// Plain text, unless a header says otherwise.
+    pub body: Cow<'static, [u8]>,
     /// `%RESPONSE_CODE_DETAILS%`, without white space.
     pub details: String,
 }
@@ -29,6 +35,42 @@ impl Reply {
     /// The answer to a request that was refused; `request` is absent if it could not be read.
     #[must_use]
     pub fn to(refusal: &Refusal, request: Option<&Request<'_>>) -> Self {
+        let details = details(refusal);
+        let reply = match &refusal.response {
+            Some(response) => Self::of(response, details),
+            None => match refusal.style {
+                Style::Istio => Self::as_istio(refusal, request, details),
+                style => style.reply(refusal, request, details),
+            },
+        };
+        let own = refusal.headers.iter();
+        let own = own.map(|(name, value)| (Cow::Borrowed(*name), value.clone().into_bytes()));
+        let headers = reply.headers.into_iter();
+        let others = headers.filter(|(name, _)| refusal.headers.iter().all(|(it, _)| it != name));
+        Self {
+            headers: others.chain(own).collect(),
+            ..reply
+        }
+    }
+
+    /// The answer to a CORS preflight.
+    #[must_use]
+    pub fn to_preflight(response: &Response) -> Self {
+        Self::of(response, "portcullis{preflight}".to_owned())
+    }
+
+    fn of(response: &Response, details: String) -> Self {
+        let headers = response.headers.iter();
+        let headers = headers.map(|(name, value)| (Cow::Owned(name.clone()), value.clone()));
+        Self {
+            status: response.status,
+            headers: headers.collect(),
+            body: Cow::Owned(response.body.clone()),
+            details,
+        }
+    }
+
+    fn as_istio(refusal: &Refusal, request: Option<&Request<'_>>, details: String) -> Self {
         let reason = refusal.reason;
         let header = match (reason.class(), request) {
             (_, Some(request)) if reason == Reason::HttpsRequired => {
@@ -39,38 +81,42 @@ impl Reply {
                 ];
                 Some(("location", escaped(&location)))
             }
-            (Class::Token, Some(request)) => {
+            (Class::Token | Class::Opaque, Some(request)) => {
                 let mut challenge = format!("Bearer realm=\"{}\"", realm(request));
-                if reason != Reason::TokenMissing {
+                if reason.kind() != Kind::NoCredential {
                     challenge.push_str(", error=\"invalid_token\"");
                 }
                 Some(("www-authenticate", challenge))
             }
             _ => None,
         };
+        let header = header.map(|(name, value)| (name.into(), value.into_bytes()));
         Self {
-            status: reason.status(),
+            status: refusal.status.unwrap_or(reason.status()),
             headers: header.into_iter().collect(),
-            body: reason.text(),
-            details: details(refusal),
+            body: Cow::Borrowed(reason.text().as_bytes()),
+            details,
         }
     }
 }
 
 fn details(refusal: &Refusal) -> String {
     let reason = refusal.reason;
-    match (reason.class(), reason) {
-        (Class::Token, _) => {
+    if refusal.style != Style::Istio {
+        return format!("portcullis{{{reason}}}");
+    }
+    match reason.class() {
+        Class::Token => {
             format!(
                 "jwt_authn_access_denied{{{}}}",
                 reason.text().replace(' ', "_")
             )
         }
-        (Class::Policy, _) => {
+        Class::Policy => {
             let rule = refusal.rule.as_deref().unwrap_or("none");
             format!("rbac_access_denied_matched_policy[{rule}]")
         }
-        (Class::Request | Class::Gateway, _) => format!("portcullis{{{reason}}}"),
+        Class::Request | Class::Opaque | Class::Gateway => format!("portcullis{{{reason}}}"),
     }
 }
 
@@ -131,8 +177,9 @@ mod tests {
             }
             let request = Request::read(&headers, &UNKNOWN_CONNECTION).unwrap();
             let reply = Reply::to(&Reason::TokenExpired.into(), Some(&request));
-            assert_eq!(reply.headers, [("www-authenticate", expected)]);
-            assert_eq!((reply.status, reply.body), (401, "Jwt is expired"));
+            let challenge = ("www-authenticate".into(), expected.into_bytes());
+            assert_eq!(reply.headers, [challenge]);
+            assert_eq!((reply.status, &*reply.body), (401, &b"Jwt is expired"[..]));
             assert_eq!(reply.details, "jwt_authn_access_denied{Jwt_is_expired}");
         }
     }
@@ -151,7 +198,10 @@ mod tests {
             denied.details,
             "rbac_access_denied_matched_policy[ns[foo]-policy[bar]-rule[0]]"
         );
-        assert_eq!((denied.status, denied.body), (403, "RBAC: access denied"));
+        assert_eq!(
+            (denied.status, &*denied.body),
+            (403, &b"RBAC: access denied"[..])
+        );
         for reason in Reason::ALL {
             let details = Reply::to(&reason.into(), None).details;
             assert!(!details.contains(char::is_whitespace), "{details}");

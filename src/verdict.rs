@@ -4,8 +4,9 @@
 
 mod reason;
 
-pub use reason::{Class, Reason};
+pub use reason::{Class, Kind, Reason};
 
+use crate::reply::Style;
 use crate::trail::NearMiss;
 use std::fmt;
 use std::rc::Rc;
@@ -17,6 +18,19 @@ pub enum Verdict {
     Allow(Allow),
     /// It is answered by us.
     Refuse(Refusal),
+    /// It is a CORS preflight, and answered by us.
+    Preflight(Response),
+}
+
+/// An answer in place of the upstream's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers, beside those that the host adds.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Its body.
+    pub body: Vec<u8>,
 }
 
 /// A verdict, and what is to be told about it.
@@ -35,6 +49,8 @@ pub enum Note {
     WouldRefuse(Refusal),
     /// A rule of an `AUDIT` policy matches.
     Audited(Rc<str>),
+    /// An `apiRules` entry with `dryRun` would have asked somebody: the rule, and whom.
+    WouldAsk(Rc<str>, Box<str>),
 }
 
 /// A request goes on.
@@ -65,6 +81,16 @@ pub struct Refusal {
     pub rule: Option<Rc<str>>,
     /// The rule that came closest to allowing it, if none did and somebody wants to know.
     pub closest: Option<NearMiss>,
+    /// How it looks.
+    pub style: Style,
+    /// Its status, where neither the reason nor the style decides it.
+    pub status: Option<u16>,
+    /// Headers that the answer has beside those of its style.
+    pub headers: Vec<(&'static str, String)>,
+    /// The scopes that would have been needed, separated by spaces.
+    pub scopes: Option<Box<str>>,
+    /// What somebody else answers in our place.
+    pub response: Option<Box<Response>>,
 }
 
 // === impl Refusal ===
@@ -85,6 +111,7 @@ impl fmt::Display for Note {
         match self {
             Self::Audited(rule) => write!(f, "audit: {rule}"),
             Self::WouldRefuse(refusal) => write!(f, "dry run: would be refused: {refusal}"),
+            Self::WouldAsk(rule, whom) => write!(f, "dry run: {rule} would ask {whom}"),
         }
     }
 }
@@ -107,6 +134,11 @@ impl From<Reason> for Refusal {
             reason,
             rule: None,
             closest: None,
+            style: Style::default(),
+            status: None,
+            headers: Vec::new(),
+            scopes: None,
+            response: None,
         }
     }
 }

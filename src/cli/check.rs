@@ -23,11 +23,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
         let file = path.display();
         let config = super::plugin_config(document).map_err(|error| format!("{file}: {error}"))?;
         match Config::read(config.to_string().as_bytes()) {
-            Ok(config) => println!(
-                "{file}: valid: {} JWT rules, {} authorization policies",
-                config.jwt_rules.len(),
-                config.authorization_policies.len()
-            ),
+            Ok(config) => {
+                for warning in &config.warnings {
+                    println!("{file}: warning: {warning}");
+                }
+                println!(
+                    "{file}: valid: {} API rules, {} JWT rules, {} authorization policies",
+                    config
+                        .api_rules
+                        .iter()
+                        .map(|it| it.rules.len())
+                        .sum::<usize>(),
+                    config.jwt_rules.len(),
+                    config.authorization_policies.len()
+                );
+            }
             Err(faults) => {
                 faults.iter().for_each(|fault| println!("{file}: {fault}"));
                 exit = Exit::InvalidConfiguration;

@@ -4,6 +4,7 @@
 
 use super::AppliesTo;
 use super::reader::{At, Fields};
+use super::values::{self, text};
 use crate::keys::{Discovery, Endpoint, KeySet};
 use crate::token::jwt::{CLOCK_SKEW, Demands};
 use crate::token::signature::{Algorithm, Provenance};
@@ -90,16 +91,6 @@ pub enum Origin {
     Discovery(Discovery),
 }
 
-/// Headers that no rule may set.
-const OWNED_BY_HTTP: [&str; 6] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "te",
-    "upgrade",
-];
-
 /// How long one fetch of keys may take. Istio's default.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -108,6 +99,24 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const REFRESH: Duration = Duration::from_secs(300);
 const REFRESHES: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(43_200);
 
+/// What is not the same for `jwtRules` and the `authentications` of an API rule.
+struct Defaults {
+    /// `forwardOriginalToken`
+    forward: bool,
+    /// `requireExpiration`
+    expiration: bool,
+}
+
+const OF_JWT_RULES: Defaults = Defaults {
+    forward: false,
+    expiration: false,
+};
+
+const OF_API_RULES: Defaults = Defaults {
+    forward: true,
+    expiration: true,
+};
+
 /// More is no skew of clocks.
 const CLOCK_SKEWS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
 
@@ -115,11 +124,42 @@ pub(super) fn read(at: Option<At<'_>>) -> Vec<JwtRule> {
     at.map(|at| at.list(rule)).unwrap_or_default()
 }
 
+/// `authentications[]` of an API rule: attached to that rule and to nothing else.
+pub(super) fn authentication(at: At<'_>) -> Option<JwtRule> {
+    let mut fields = at.object()?;
+    for (name, why) in [
+        ("appliesTo", "it belongs to its rule; leave it out"),
+        ("presence", "its rule demands a token anyway; leave it out"),
+    ] {
+        if fields.has(name) {
+            fields.optional(name).inspect(|at| at.fault(why));
+        }
+    }
+    let rule = read_rule(at, &mut fields, Vec::new(), &OF_API_RULES);
+    fields.finish();
+    rule
+}
+
 fn rule(at: At<'_>) -> Option<JwtRule> {
     let mut fields = at.object()?;
-    let text = |at: At<'_>| at.text().map(str::to_owned);
-    let name = fields.optional("name").map(|at| at.name());
     let applies_to = AppliesTo::read(&mut fields);
+    let presence = fields.optional("presence");
+    let presence = presence.map(|at| at.one_of(&[("OPTIONAL", false), ("REQUIRED", true)]));
+    let rule = read_rule(at, &mut fields, applies_to, &OF_JWT_RULES);
+    fields.finish();
+    Some(JwtRule {
+        required: presence.flatten().unwrap_or(false),
+        ..rule?
+    })
+}
+
+fn read_rule(
+    at: At<'_>,
+    fields: &mut Fields<'_>,
+    applies_to: Vec<AppliesTo>,
+    defaults: &Defaults,
+) -> Option<JwtRule> {
+    let name = fields.optional("name").map(|at| at.name());
     let issuer = fields.optional("issuer").map(text);
     let audiences = fields
         .optional("audiences")
@@ -129,7 +169,7 @@ fn rule(at: At<'_>) -> Option<JwtRule> {
     let cluster = fields.optional("cluster");
     let timeout = fields.optional("timeout").map(|at| at.duration());
     let refresh = fields.optional("refresh");
-    let demands = demands(&mut fields);
+    let demands = demands(fields, defaults);
     let from_headers = fields
         .optional("fromHeaders")
         .map(|at| at.non_empty_list(from_header));
@@ -145,14 +185,11 @@ fn rule(at: At<'_>) -> Option<JwtRule> {
     let space_delimited = fields
         .optional("spaceDelimitedClaims")
         .map(|at| at.list(text));
-    let presence = fields.optional("presence");
-    let presence = presence.map(|at| at.one_of(&[("OPTIONAL", false), ("REQUIRED", true)]));
     let payload = fields
         .optional("outputPayloadToHeader")
-        .map(|at| header_name(&at));
+        .map(|at| values::header_name(&at));
     let claims = fields.optional("outputClaimToHeaders");
     let claims = claims.map(|at| at.non_empty_list(claim_to_header));
-    fields.finish();
 
     if issuer.is_none() && name.is_none() {
         at.fault("neither `issuer` nor `name`; a rule for any issuer needs a name");
@@ -198,7 +235,7 @@ fn rule(at: At<'_>) -> Option<JwtRule> {
     };
 
     // Istio: as soon as one location is given, the defaults are off.
-    let defaults = from_headers.is_none() && from_params.is_none() && from_cookies.is_none();
+    let by_default = from_headers.is_none() && from_params.is_none() && from_cookies.is_none();
     Some(JwtRule {
         name: name.flatten().or_else(|| issuer.clone())?,
         applies_to,
@@ -207,23 +244,23 @@ fn rule(at: At<'_>) -> Option<JwtRule> {
         audiences: audiences.unwrap_or_default(),
         keys: keys?,
         from_headers: match from_headers {
-            None if defaults => vec![FromHeader::bearer()],
+            None if by_default => vec![FromHeader::bearer()],
             given => given.unwrap_or_default(),
         },
         from_params: match from_params {
-            None if defaults => vec!["access_token".to_owned()],
+            None if by_default => vec!["access_token".to_owned()],
             given => given.unwrap_or_default(),
         },
         from_cookies: from_cookies.unwrap_or_default(),
-        forward_original_token: forward.flatten().unwrap_or(false),
+        forward_original_token: forward.flatten().unwrap_or(defaults.forward),
         space_delimited_claims: space_delimited.unwrap_or_default(),
-        required: presence.flatten().unwrap_or(false),
+        required: false,
         output_payload_to_header: payload.flatten(),
         output_claim_to_headers: claims.unwrap_or_default(),
     })
 }
 
-fn demands(fields: &mut Fields<'_>) -> Demands {
+fn demands(fields: &mut Fields<'_>, defaults: &Defaults) -> Demands {
     let algorithms = fields.optional("algorithms");
     let algorithms = algorithms.map(|at| at.non_empty_list(|at| at.one_of(&Algorithm::NAMES)));
     let skew = fields.optional("clockSkew");
@@ -232,7 +269,7 @@ fn demands(fields: &mut Fields<'_>) -> Demands {
     Demands {
         algorithms,
         clock_skew: skew.unwrap_or(CLOCK_SKEW),
-        expiration: flag("requireExpiration").unwrap_or(false),
+        expiration: flag("requireExpiration").unwrap_or(defaults.expiration),
         subject: flag("requireSubject").unwrap_or(false),
     }
 }
@@ -255,7 +292,9 @@ fn inline(at: At<'_>) -> Option<KeySet> {
 
 fn from_header(at: At<'_>) -> Option<FromHeader> {
     let mut fields = at.object()?;
-    let name = fields.required("name").and_then(|at| header_name(&at));
+    let name = fields
+        .required("name")
+        .and_then(|at| values::header_name(&at));
     let prefix = fields
         .optional("prefix")
         .map(|at| at.any_text().map(str::to_owned));
@@ -268,15 +307,8 @@ fn from_header(at: At<'_>) -> Option<FromHeader> {
 
 fn claim_to_header(at: At<'_>) -> Option<ClaimToHeader> {
     let mut fields = at.object()?;
-    let header = fields.required("header").and_then(|at| {
-        let name = header_name(&at)?;
-        if OWNED_BY_HTTP.contains(&name.as_str()) {
-            at.fault(format!(
-                "`{name}` may not be set: it frames the request or routes it"
-            ));
-        }
-        Some(name)
-    });
+    let header = fields.required("header");
+    let header = header.and_then(|at| values::settable(at.text()?, &at));
     let claim = fields
         .required("claim")
         .and_then(|at| at.text().map(str::to_owned));
@@ -287,23 +319,11 @@ fn claim_to_header(at: At<'_>) -> Option<ClaimToHeader> {
     })
 }
 
-/// A header name in lower case.
-fn header_name(at: &At<'_>) -> Option<String> {
-    at.parsed(|text| {
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~!#$%&'*+^`|".contains(&byte);
-        let allowed = || "a header name (RFC 9110, 5.1)".to_owned();
-        text.bytes()
-            .all(token)
-            .then(|| text.to_ascii_lowercase())
-            .ok_or_else(allowed)
-    })
-}
-
 // === impl FromHeader ===
 
 impl FromHeader {
     /// Where a bearer token is by default (RFC 6750, 2.1).
-    fn bearer() -> Self {
+    pub(crate) fn bearer() -> Self {
         Self {
             name: "authorization".to_owned(),
             prefix: "Bearer ".to_owned(),

@@ -24,7 +24,14 @@ pub(super) struct At<'a> {
     value: &'a Value,
     step: Step<'a>,
     parent: Option<&'a At<'a>>,
-    faults: &'a RefCell<Vec<Fault>>,
+    report: &'a RefCell<Report>,
+}
+
+/// What is found on the way.
+#[derive(Default)]
+struct Report {
+    faults: Vec<Fault>,
+    warnings: Vec<Fault>,
 }
 
 /// The last step of the way to a value.
@@ -52,23 +59,27 @@ const MAX_QUOTED: usize = 60;
 pub(super) fn read<T>(
     value: &Value,
     section: impl FnOnce(At<'_>) -> Option<T>,
-) -> Result<T, Vec<Fault>> {
-    let faults = RefCell::new(Vec::new());
+) -> Result<(T, Vec<Fault>), Vec<Fault>> {
+    let report = RefCell::default();
     let root = At {
         value,
         step: Step::Root,
         parent: None,
-        faults: &faults,
+        report: &report,
     };
     let read = section(root);
-    let mut faults = faults.into_inner();
+    let Report {
+        mut faults,
+        mut warnings,
+    } = report.into_inner();
+    warnings.truncate(MAX_FAULTS);
     let more = faults.len().saturating_sub(MAX_FAULTS);
     if more > 0 {
         faults.truncate(MAX_FAULTS);
         faults.push(Fault::at_root(format!("{more} more faults")));
     }
     match read {
-        Some(read) if faults.is_empty() => Ok(read),
+        Some(read) if faults.is_empty() => Ok((read, warnings)),
         _ => Err(faults),
     }
 }
@@ -100,12 +111,24 @@ impl<'a> At<'a> {
 
     /// Notes a fault at this place.
     pub(super) fn fault(&self, message: impl Into<String>) {
-        let fault = Fault {
+        let fault = self.here(message);
+        if let Ok(mut report) = self.report.try_borrow_mut() {
+            report.faults.push(fault);
+        }
+    }
+
+    /// Notes something at this place that is allowed, but may not be what was meant.
+    pub(super) fn warn(&self, message: impl Into<String>) {
+        let warning = self.here(message);
+        if let Ok(mut report) = self.report.try_borrow_mut() {
+            report.warnings.push(warning);
+        }
+    }
+
+    fn here(&self, message: impl Into<String>) -> Fault {
+        Fault {
             path: self.to_string(),
             message: message.into(),
-        };
-        if let Ok(mut faults) = self.faults.try_borrow_mut() {
-            faults.push(fault);
         }
     }
 
@@ -138,7 +161,7 @@ impl<'a> At<'a> {
             value,
             step: Step::Index(index),
             parent: Some(self),
-            faults: self.faults,
+            report: self.report,
         };
         let items = items.iter().enumerate().map(at);
         items.filter_map(item).collect()
@@ -150,6 +173,27 @@ impl<'a> At<'a> {
             self.fault("an empty list; leave the field out or give at least one item");
         }
         self.list(item)
+    }
+
+    /// Reads every member of an object whose names are not fixed.
+    pub(super) fn members<T>(
+        &self,
+        mut member: impl FnMut(&'a str, At<'_>) -> Option<T>,
+    ) -> Vec<T> {
+        let Value::Object(members) = self.value else {
+            self.unexpected("an object");
+            return Vec::new();
+        };
+        let at = |(name, value): (&'a String, &'a Value)| {
+            let at = At {
+                value,
+                step: Step::Name(name),
+                parent: Some(self),
+                report: self.report,
+            };
+            member(name, at)
+        };
+        members.iter().filter_map(at).collect()
     }
 
     /// A string that is not empty.
@@ -219,6 +263,17 @@ impl<'a> At<'a> {
             self.unexpected(&format!("a whole number from {least} to {most}"));
         }
         number
+    }
+
+    /// One of a few numbers.
+    pub(super) fn one_of_numbers(&self, numbers: &[u16]) -> Option<u16> {
+        let found = self.value.as_u64().and_then(|it| u16::try_from(it).ok());
+        let found = found.filter(|it| numbers.contains(it));
+        if found.is_none() {
+            let numbers: Vec<_> = numbers.iter().map(u16::to_string).collect();
+            self.unexpected(&listed(numbers.iter().map(String::as_str)));
+        }
+        found
     }
 
     /// One of a closed list of words.
@@ -304,7 +359,7 @@ impl<'a> Fields<'a> {
             value,
             step: Step::Name(name),
             parent: Some(self.at),
-            faults: self.at.faults,
+            report: self.at.report,
         }
     }
 }

@@ -227,7 +227,8 @@ fn the_top_level() {
             "unknown",
             version_1(&json!({"rules": []})),
             "$.rules: unknown field; allowed here: `version`, `defaultAction`, `pathMatching`, \
-             `jwtRules`, `mesh`, `limits`, `authorizationPolicies`",
+             `jwtRules`, `introspectionProviders`, `extensionProviders`, `apiRules`, `mesh`, \
+             `authorizationPolicies`, `limits`",
         ),
         (
             "no list",
@@ -337,9 +338,9 @@ fn jwt_rules() {
         (json!({"forwardOriginalToken": "true"}),
             "$.jwtRules[0].forwardOriginalToken: found `true`; allowed: `true` or `false`".to_owned()),
         (json!({"jwks_uri": "x"}),
-            "$.jwtRules[0].jwks_uri: unknown field; allowed here: `name`, `appliesTo`, `issuer`, \
+            "$.jwtRules[0].jwks_uri: unknown field; allowed here: `appliesTo`, `presence`, `name`, `issuer`, \
              `audiences`, `jwks`, `jwksUri`, `cluster`, `timeout`, `refresh`, `algorithms`, `clockSkew`, `requireExpiration`, `requireSubject`, `fromHeaders`, `fromParams`, \
-             `fromCookies`, `forwardOriginalToken`, `spaceDelimitedClaims`, `presence`, \
+             `fromCookies`, `forwardOriginalToken`, `spaceDelimitedClaims`, \
              `outputPayloadToHeader`, `outputClaimToHeaders`".to_owned()),
     ] {
         assert_eq!(faults(&jwt_rule(&members)), [expected], "{members}");
@@ -652,7 +653,7 @@ fn the_default_action_is_required_as_soon_as_an_authority_is_named() {
         let policy = json!({"name": "p", "namespace": "n", "appliesTo": applies_to});
         json!({"authorizationPolicies": [policy]})
     };
-    let missing = "$: `defaultAction` is missing; it is required since `appliesTo` names hosts: \
+    let missing = "$: `defaultAction` is missing; it is required as soon as a host is named: \
                    `DENY` answers 404 for every other authority, `ALLOW` lets it through";
     for (name, members, expected) in [
         ("a JWT rule", rule(&named), vec![missing]),

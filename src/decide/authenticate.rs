@@ -7,21 +7,31 @@ use super::{Look, Stop};
 use crate::cache::{REFUSED_FOR, Refused, Verified};
 use crate::identity::Identity;
 use crate::keys::{Availability, SourceId};
-use crate::policy::{Entry, JwtRule, Site};
+use crate::policy::{ApiRule, Entry, JwtRule, Site, Strategy};
 use crate::request::{Reading, Request};
 use crate::token::jwt::{self, Claims, Jwt};
-use crate::token::{Place, claim_text, without_cookies, without_parameters};
+use crate::token::{Locations, Place, claim_text, without_cookies, without_parameters};
 use crate::verdict::{Change, Reason};
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// A token was verified.
 pub(super) struct Authenticated<'r> {
     /// Who sent it.
     pub identity: Identity,
+    /// The rule that verified it, unless an authorization server did.
+    pub by: Option<&'r JwtRule>,
     /// Where it stood, if it is not to be forwarded.
     pub removed: Vec<Place<'r>>,
     /// What tells the upstream of it.
     pub outputs: Vec<Change>,
+}
+
+/// The token of a request, as far as it was found: one text, at one or several places.
+#[derive(Default)]
+pub(super) struct Token<'r> {
+    pub text: Option<Cow<'r, [u8]>>,
+    pub places: Vec<Place<'r>>,
 }
 
 /// Why a rule does not accept a token.
@@ -30,59 +40,93 @@ enum Unaccepted {
     KeysPending(SourceId),
 }
 
+// === impl Token ===
+
+impl<'r> Token<'r> {
+    /// Notes every token at these locations, and tells whether there is one.
+    pub(super) fn look_at(
+        &mut self,
+        locations: &'r Locations,
+        request: &'r Request<'_>,
+    ) -> Result<bool, Reason> {
+        let before = self.places.len();
+        for found in locations.find(request) {
+            let known = self.text.get_or_insert_with(|| found.token.clone());
+            if *known != found.token {
+                return Err(Reason::TokensDiffer);
+            }
+            self.places.push(found.place);
+        }
+        Ok(self.places.len() > before)
+    }
+}
+
 // === impl Look ===
 
 impl<'a> Look<'a> {
     /// Verifies the token of the request, if it has one and a rule in scope looks for it.
+    ///
+    /// Where an API rule lets anybody in, or leaves the judgement to somebody else, a token that
+    /// nobody here verifies is no identity, and no fault.
     pub(super) fn authenticate(
         &mut self,
         sites: &[&'a Site],
         reading: &Reading<'_>,
+        api_rule: Option<&'a ApiRule>,
     ) -> Result<Option<Authenticated<'a>>, Stop> {
         if self.request.is_preflight() {
             return Ok(None);
         }
-        let mut rules: Vec<&'a Entry<JwtRule>> = Vec::new();
-        for site in sites {
-            rules.extend(
-                site.jwt_rules
-                    .iter()
-                    .filter(|entry| entry.covers(&reading.path)),
-            );
+        let own = api_rule
+            .and_then(ApiRule::jwt)
+            .map(|it| &it.authentications);
+        let mut attached: Vec<&'a Entry<JwtRule>> = Vec::new();
+        let entries = sites.iter().flat_map(|site| &site.jwt_rules);
+        for entry in entries.filter(|entry| entry.covers(&reading.path)) {
+            let at = attached.partition_point(|known| known.order <= entry.order);
+            attached.insert(at, entry);
         }
-        rules.sort_by_key(|entry| entry.order);
+        let own = own.into_iter().flatten().map(Rc::as_ref);
+        let rules: Vec<&'a JwtRule> = own
+            .chain(attached.iter().map(|entry| entry.item.as_ref()))
+            .collect();
 
-        let mut token = None;
-        let mut places = Vec::new();
+        let mut token = Token::default();
         let mut candidates: Vec<&JwtRule> = Vec::new();
         for rule in &rules {
-            let places_before = places.len();
-            for found in rule.item.locations.find(self.request) {
-                let known = token.get_or_insert_with(|| found.token.clone());
-                if *known != found.token {
-                    return Err(Reason::TokensDiffer.into());
-                }
-                places.push(found.place);
-            }
-            if places.len() > places_before {
-                candidates.push(&rule.item);
+            if token.look_at(&rule.locations, self.request)? {
+                candidates.push(rule);
             }
         }
-        let Some(token) = token else {
-            return match rules.iter().any(|rule| rule.item.required) {
+        let strategy = api_rule.map(|rule| &rule.strategy);
+        if let Some(Strategy::Introspection(demand)) = strategy {
+            return self.introspect(demand, token).map(Some);
+        }
+        let Token { text, places } = token;
+        let Some(text) = text else {
+            return match rules.iter().any(|rule| rule.required) {
                 true => Err(Reason::TokenMissing.into()),
                 false => Ok(None),
             };
         };
-        let (rule, claims) = self.verified(&rules, &candidates, &token)?;
+        let verified = self.verified(&rules, &candidates, &text);
+        let may_be_nobody = matches!(
+            strategy,
+            Some(Strategy::NoAuth | Strategy::ExtAuth(_, None))
+        );
+        let (rule, claims) = match verified {
+            Err(Stop::Refuse(_)) if may_be_nobody => return Ok(None),
+            verified => verified?,
+        };
         let identity = claims.verified(Rc::clone(&rule.space_delimited));
         let removed = match rule.forward_original_token {
             true => Vec::new(),
             false => places,
         };
-        let outputs = outputs(rule, &token, &identity);
+        let outputs = outputs(rule, &text, &identity);
         Ok(Some(Authenticated {
             identity,
+            by: Some(rule),
             removed,
             outputs,
         }))
@@ -91,7 +135,7 @@ impl<'a> Look<'a> {
     /// The first of the candidates, which have found the token, that accepts it, and what it says.
     fn verified<'r>(
         &mut self,
-        in_scope: &[&Entry<JwtRule>],
+        in_scope: &[&JwtRule],
         candidates: &[&'r JwtRule],
         token: &[u8],
     ) -> Result<(&'r JwtRule, Rc<Claims>), Stop> {
@@ -103,7 +147,7 @@ impl<'a> Look<'a> {
         };
         let issuer = claims.issuer();
         let names_it = |rule: &JwtRule| rule.issuer.is_some() && rule.issuer.as_deref() == issuer;
-        let is_named = in_scope.iter().any(|entry| names_it(&entry.item));
+        let is_named = in_scope.iter().any(|rule| names_it(rule));
         let mut reasons = Vec::new();
         let mut pending = None;
         for rule in candidates {

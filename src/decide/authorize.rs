@@ -1,4 +1,4 @@
-//! CUSTOM, AUDIT, DENY and ALLOW, as Istio evaluates them over one reading of a request.
+//! AUDIT, DENY and ALLOW, as Istio evaluates them over one reading of a request.
 //!
 //! What cannot be told makes a rule that refuses match, and one that allows not.
 
@@ -13,20 +13,6 @@ use std::rc::Rc;
 // === impl Look ===
 
 impl Look<'_> {
-    /// Whether an external authorizer is to judge the request: no provider is known, so that what
-    /// a CUSTOM policy matches is refused, as Istio does it. Before any token is looked at.
-    pub(super) fn ask_authorizers(
-        &self,
-        sites: &[&Site],
-        reading: &Reading<'_>,
-    ) -> Result<(), Stop> {
-        let facts = facts(self.request, reading, None);
-        match self.refusing(sites, |site| &site.enforced.custom, &facts) {
-            None => Ok(()),
-            Some(rule) => Err(Stop::Refuse(Refusal::by(Reason::AuthorizerUnknown, rule))),
-        }
-    }
-
     /// The rule that allows the request, if one is needed.
     pub(super) fn authorize(
         &mut self,
@@ -112,7 +98,7 @@ impl Look<'_> {
 }
 
 /// What rules see of one reading of a request.
-fn facts<'f>(
+pub(super) fn facts<'f>(
     request: &'f Request<'_>,
     reading: &'f Reading<'_>,
     identity: Option<&'f Identity>,

@@ -54,7 +54,7 @@ impl World {
         let verified = Rc::new(Cell::new(0));
         let verifier = Box::new(Counting(Rc::clone(&verified)));
         let keys = Keys::new(&policy.key_sources, &policy.limits, verifier, 0);
-        let (caches, now) = (Caches::new(&policy.limits), Duration::from_secs(NOW));
+        let (caches, now) = (Caches::new(&policy.limits, &[]), Duration::from_secs(NOW));
         Self {
             policy,
             keys,
@@ -70,7 +70,9 @@ impl World {
             Step::Done(decision) => match decision.verdict {
                 Verdict::Allow(_) => "allow".to_owned(),
                 Verdict::Refuse(refusal) => refusal.reason.code().to_owned(),
+                Verdict::Preflight(_) => "preflight".to_owned(),
             },
+            Step::Call(call) => format!("call {}", call.http.cluster),
             Step::Wait(source) => format!("wait {}", source.0),
         }
     }
@@ -88,7 +90,7 @@ impl World {
         };
         let answers = Answers {
             waited: waited.to_vec(),
-            trail: false,
+            ..Answers::default()
         };
         decide(
             &self.policy,

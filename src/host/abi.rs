@@ -1,11 +1,11 @@
 //! Host functions of proxy-wasm ABI 0.2.1, as far as we need them, without a panic in any of them.
 //!
-//! The SDK's wrappers of these unwrap statuses, or decode bytes as UTF-8: one odd header would end
-//! the VM of a worker. Here a status is a value and text is bytes.
+//! One panic ends the VM of a worker, so a status is a value here and text is bytes.
 
 #![expect(unsafe_code, reason = "the imports that the proxy-wasm ABI names")]
 
 use crate::request::Headers;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// The host did not do it; the number is its status.
@@ -17,6 +17,16 @@ pub struct Failed(pub u32);
 pub enum Buffer {
     HttpCallResponseBody = 4,
     PluginConfiguration = 7,
+}
+
+/// How much a log line matters, as the ABI counts it.
+#[derive(Clone, Copy)]
+pub enum LogLevel {
+    Debug = 1,
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+    Critical = 5,
 }
 
 /// Header maps of the host that we read.
@@ -32,7 +42,6 @@ const REQUEST_STREAM: u32 = 0;
 const NO_GRPC_STATUS: i32 = -1;
 const COUNTER: u32 = 0;
 const GAUGE: u32 = 1;
-const LEVEL_DEBUG: u32 = 1;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -72,6 +81,19 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout: u32,
+        token: *mut u32,
+    ) -> u32;
+    fn proxy_log(level: u32, message: *const u8, message_size: usize) -> u32;
     fn proxy_get_log_level(level: *mut u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, number: *mut u32) -> u32;
     fn proxy_increment_metric(number: u32, by: i64) -> u32;
@@ -157,13 +179,13 @@ pub fn set_header(name: &[u8], value: &[u8]) -> Result<(), Failed> {
 /// Answers the request in place of the upstream.
 pub fn send_local_response(
     status: u16,
-    headers: &[(&str, String)],
-    body: &str,
+    headers: &[(Cow<'static, str>, Vec<u8>)],
+    body: &[u8],
     details: &str,
 ) -> Result<(), Failed> {
     let headers = headers
         .iter()
-        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        .map(|(name, value)| (name.as_bytes(), value.as_slice()));
     let headers = serialize_pairs(&headers.collect::<Vec<_>>());
     // SAFETY: the host reads what the slices span.
     done(unsafe {
@@ -185,7 +207,7 @@ pub fn logs_debug() -> bool {
     let mut level = u32::MAX;
     // SAFETY: the host writes one u32.
     let status = unsafe { proxy_get_log_level(&mut level) };
-    status == OK && level <= LEVEL_DEBUG
+    status == OK && level <= LogLevel::Debug as u32
 }
 
 /// Defines a counter and gives its number.
@@ -217,6 +239,42 @@ pub fn increment_metric(number: u32, by: i64) {
     unsafe { proxy_increment_metric(number, by) };
 }
 
+/// Sends a request to a cluster, in the name of the effective context; the token of the call, by
+/// which its reply is known. Names and values are bytes, as they came.
+pub fn http_call(
+    cluster: &str,
+    headers: &[(&[u8], &[u8])],
+    body: &[u8],
+    timeout: Duration,
+) -> Result<u32, Failed> {
+    let headers = serialize_pairs(headers);
+    let trailers = serialize_pairs(&[]);
+    let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    let mut token = 0;
+    // SAFETY: the host reads what the slices span and writes one u32.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout,
+            &mut token,
+        )
+    };
+    done(status).map(|()| token)
+}
+
+/// Writes a log line.
+pub fn log(level: LogLevel, message: &str) {
+    // SAFETY: the host reads what the slice spans.
+    unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
+}
+
 /// Calls a function that this host has beyond the ABI.
 pub fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, Failed> {
     // SAFETY: the host reads what the slices span and writes where `owned` tells it to.
@@ -245,7 +303,7 @@ fn owned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, 
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     match call(&mut data, &mut size) {
         OK | NOT_FOUND if data.is_null() => Ok(Vec::new()),
-        // SAFETY: the SDK's allocator made a boxed slice of exactly this size, and it is ours now.
+        // SAFETY: our allocator made a boxed slice of exactly this size, and it is ours now.
         OK => Ok(unsafe { Vec::from_raw_parts(data, size, size) }),
         status => Err(Failed(status)),
     }

@@ -4,24 +4,23 @@
 //! deadline for it.
 
 use super::abi::{self, Failed, Map};
-use super::root::Plugin;
+use super::parked::Awaited;
+use super::root::{self, Plugin};
 use super::{connection, meter};
 use crate::decide::{Answers, Step, decide};
 use crate::meter::Counter;
 use crate::reply::Reply;
 use crate::request::{Connection, Headers, Request};
 use crate::verdict::{Allow, Change, Decision, Note, Reason, Refusal, Verdict};
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The context that the host makes for each request.
-pub struct Filter {
-    id: u32,
-    /// Of the configuration that was in force when the request came.
-    plugin: Option<Rc<Plugin>>,
-    parked: bool,
+/// What the host does with a request after a callback.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug)]
+pub enum Action {
+    Continue = 0,
+    Pause = 1,
 }
 
 /// What is known of a request, read from the host once.
@@ -29,6 +28,9 @@ pub struct Gathered {
     pub headers: Headers,
     pub connection: Connection,
 }
+
+/// So much longer than the call itself may take, a request waits for its answer.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What became of a request.
 #[derive(PartialEq, Eq)]
@@ -38,53 +40,24 @@ pub enum Concluded {
     Parked,
 }
 
-// === impl Filter ===
-
-impl Filter {
-    pub fn new(id: u32, plugin: Option<Rc<Plugin>>) -> Self {
-        Self {
-            id,
-            plugin,
-            parked: false,
-        }
-    }
-}
-
-impl Context for Filter {}
-
-impl HttpContext for Filter {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let (Some(plugin), Some(headers)) = (&self.plugin, abi::headers(Map::Request)) else {
-            refuse(&Reason::Internal.into(), None);
-            return Action::Pause;
-        };
-        let connection = connection::gather(&plugin.policy.needs);
-        let facts = Gathered {
-            headers,
-            connection,
-        };
-        let answers = Answers {
-            trail: log::log_enabled!(log::Level::Debug),
-            ..Answers::default()
-        };
-        match judge(plugin, self.id, facts, answers, abi::now()) {
-            Concluded::Allowed => Action::Continue,
-            Concluded::Answered => Action::Pause,
-            Concluded::Parked => {
-                self.parked = true;
-                Action::Pause
-            }
-        }
-    }
-}
-
-impl Drop for Filter {
-    fn drop(&mut self) {
-        if let (true, Some(plugin)) = (self.parked, &self.plugin)
-            && let Ok(mut state) = plugin.state.try_borrow_mut()
-        {
-            state.parked.forget(self.id);
-        }
+/// A request has come. Without a configuration, or if it cannot be read, it is refused.
+pub fn on_request_headers(plugin: Option<&Rc<Plugin>>, id: u32) -> Action {
+    let (Some(plugin), Some(headers)) = (plugin, abi::headers(Map::Request)) else {
+        refuse(&Reason::Internal.into(), None);
+        return Action::Pause;
+    };
+    let connection = connection::gather(&plugin.policy.needs);
+    let facts = Gathered {
+        headers,
+        connection,
+    };
+    let answers = Answers {
+        trail: log::log_enabled!(log::Level::Debug),
+        ..Answers::default()
+    };
+    match judge(plugin, id, facts, answers, abi::now()) {
+        Concluded::Allowed => Action::Continue,
+        Concluded::Answered | Concluded::Parked => Action::Pause,
     }
 }
 
@@ -97,8 +70,19 @@ pub fn conclude(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now
     }
 }
 
-/// Has a request judged and does what the verdict says, but for letting it go on.
+/// Has a request judged, does what the verdict says, but for letting it go on, and sends what is
+/// to be asked.
 fn judge(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Duration) -> Concluded {
+    let concluded = look(plugin, id, facts, answers, now);
+    if concluded == Concluded::Parked {
+        root::send_calls(plugin, now);
+        // Whoever was asked for on the way belongs to the root; what follows is about the stream.
+        let _ = abi::set_effective_context(id);
+    }
+    concluded
+}
+
+fn look(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Duration) -> Concluded {
     let request = match plugin.policy.read(&facts.headers, &facts.connection) {
         Ok(request) => request,
         Err(reason) => return refuse(&reason.into(), None),
@@ -123,12 +107,27 @@ fn judge(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Durat
                     Ok(()) => Concluded::Allowed,
                     Err(_) => refuse(&Reason::Internal.into(), Some(&request)),
                 },
+                Verdict::Preflight(response) => send(&Reply::to_preflight(&response)),
             }
         }
-        Step::Wait(source) => match state.parked.park(id, facts, answers, source, now) {
-            true => Concluded::Parked,
-            false => refuse(&Reason::Overloaded.into(), None),
-        },
+        Step::Wait(_) | Step::Call(_) if !state.parked.has_room(&facts, (id, now)) => {
+            refuse(&Reason::Overloaded.into(), None)
+        }
+        Step::Wait(source) => {
+            let on = Awaited::Keys(source);
+            let longest = (now, Duration::ZERO);
+            state.parked.park(id, facts, answers, on, longest);
+            Concluded::Parked
+        }
+        Step::Call(call) => {
+            let longest = call.http.timeout.saturating_add(GRACE);
+            let Some(call) = state.calls.ask(*call) else {
+                return refuse(&Reason::Overloaded.into(), None);
+            };
+            let on = Awaited::Call(call);
+            state.parked.park(id, facts, answers, on, (now, longest));
+            Concluded::Parked
+        }
     }
 }
 
@@ -146,10 +145,13 @@ fn change(allow: &Allow) -> Result<(), Failed> {
 }
 
 fn refuse(refusal: &Refusal, request: Option<&Request<'_>>) -> Concluded {
-    let reply = Reply::to(refusal, request);
     meter::count(Counter::Refused(refusal.reason));
     log::debug!("refused: {refusal}");
+    send(&Reply::to(refusal, request))
+}
+
+fn send(reply: &Reply) -> Concluded {
     // Should the host not take it, the request stays paused and never reaches the upstream.
-    let _ = abi::send_local_response(reply.status, &reply.headers, reply.body, &reply.details);
+    let _ = abi::send_local_response(reply.status, &reply.headers, &reply.body, &reply.details);
     Concluded::Answered
 }

@@ -5,32 +5,35 @@
 //! open, so nothing else may make it fail. Keys are fetched from the tick, each worker for itself.
 
 use super::abi::{self, Buffer, Map};
-use super::http::{Filter, conclude};
+use super::calls::Calls;
+use super::http::conclude;
 use super::meter;
-use super::parked::{Parked, Waiting};
+use super::parked::{Awaited, Parked, Waiting};
 use super::signature::HostVerifier;
 use crate::cache::Caches;
+use crate::call::{Answer, HttpReply, MAX_REPLY, answered};
 use crate::config::{self, Config};
-use crate::keys::{self, Fetch, FetchFailure, Keys, Outcome, Reply, SourceId};
+use crate::introspection::Provider;
+use crate::keys::{self, Endpoint, Fetch, FetchFailure, Keys, Outcome, Reply, SourceId};
 use crate::meter::key_gauges;
 use crate::policy::Policy;
-use proxy_wasm::hostcalls;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use crate::request::Headers;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 /// The root context that the host makes for each configuration.
 pub struct Root {
     id: u32,
-    plugin: Option<Rc<Plugin>>,
-    fetching: BTreeMap<u32, Fetch>,
+    plugin: RefCell<Option<Rc<Plugin>>>,
+    /// By the host's token for the call.
+    fetching: RefCell<Vec<(u32, Fetch)>>,
 }
 
 /// What every stream of a configuration shares on one worker.
 pub struct Plugin {
+    /// The context that calls belong to.
+    pub root: u32,
     pub policy: Policy,
     pub state: RefCell<State>,
 }
@@ -40,6 +43,7 @@ pub struct State {
     pub keys: Keys,
     pub caches: Caches,
     pub parked: Parked,
+    pub calls: Calls,
 }
 
 const TICK: Duration = Duration::from_secs(1);
@@ -52,12 +56,21 @@ impl Root {
     pub fn new(id: u32) -> Self {
         Self {
             id,
-            plugin: None,
-            fetching: BTreeMap::new(),
+            plugin: RefCell::default(),
+            fetching: RefCell::default(),
         }
     }
 
-    fn fetch_keys(&mut self, plugin: &Plugin, now: Duration) {
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// What decides now; nothing before the first configuration, or after a faulty one.
+    pub fn plugin(&self) -> Option<Rc<Plugin>> {
+        self.plugin.try_borrow().ok()?.clone()
+    }
+
+    fn fetch_keys(&self, plugin: &Plugin, now: Duration) {
         let due = plugin
             .state
             .try_borrow_mut()
@@ -65,23 +78,26 @@ impl Root {
         for fetch in due.unwrap_or_default() {
             match dispatch(&fetch) {
                 Some(token) => {
-                    self.fetching.insert(token, fetch);
+                    if let Ok(mut fetching) = self.fetching.try_borrow_mut() {
+                        fetching.push((token, fetch));
+                    }
                 }
                 None => fetched(plugin, &fetch, Err(FetchFailure::NotSent), now),
             }
         }
     }
-}
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _: usize) {
-        let (Some(fetch), Some(plugin)) = (self.fetching.remove(&token), self.plugin.clone())
-        else {
+    /// A reply has come to a fetch or to a call.
+    pub fn on_http_call_response(&self, token: u32, headers: usize, body_size: usize) {
+        let Some(plugin) = self.plugin() else {
             return;
         };
         let headers = (headers > 0)
             .then(|| abi::headers(Map::HttpCallResponse))
             .flatten();
+        let Some(fetch) = self.fetch(token) else {
+            return replied(&plugin, token, headers, body_size);
+        };
         let first = |name: &str| headers.as_ref().and_then(|it| it.all(name).next());
         // One byte more than is allowed tells that there was more.
         let most = body_size.min(keys::MAX_BYTES.saturating_add(1));
@@ -99,6 +115,159 @@ impl Context for Root {
             }
         };
         fetched(&plugin, &fetch, result, abi::now());
+    }
+
+    fn fetch(&self, token: u32) -> Option<Fetch> {
+        let mut fetching = self.fetching.try_borrow_mut().ok()?;
+        let at = fetching.iter().position(|(it, _)| *it == token)?;
+        Some(fetching.swap_remove(at).1)
+    }
+
+    /// Takes a configuration; `false` if it is faulty.
+    pub fn on_configure(&self, size: usize) -> bool {
+        let started = abi::now();
+        let most = size.min(config::MAX_BYTES.saturating_add(1));
+        let text = abi::buffer(Buffer::PluginConfiguration, most);
+        let resolved = |mut config: Config| {
+            config.resolve_secrets(|name| std::env::var(name).ok())?;
+            Ok(config)
+        };
+        let config = match Config::read(&text).and_then(resolved) {
+            Ok(config) => config,
+            Err(faults) => {
+                log::error!("the configuration is refused; {} faults:", faults.len());
+                faults.iter().for_each(|fault| log::error!("{fault}"));
+                return false;
+            }
+        };
+        let warnings = config.warnings.iter();
+        warnings.for_each(|warning| log::warn!("{warning}"));
+        let policy = Policy::compile(config);
+        let verifier = HostVerifier::probed();
+        let native: Vec<_> = verifier.native().iter().map(|it| it.name()).collect();
+        let now = abi::now();
+        log::info!(
+            "portcullis {}: configuration of {} bytes in force after {} ms; signatures verified by \
+             the host: {}",
+            env!("CARGO_PKG_VERSION"),
+            text.len(),
+            now.saturating_sub(started).as_millis(),
+            native.join(", "),
+        );
+        // Envoy makes a new root for a new configuration; a host that does not must leave nobody
+        // waiting for keys that no longer come.
+        if let Some(before) = self.plugin.take() {
+            resume(&before, now, None, |_| true);
+        }
+        let seed = u64::from(now.subsec_nanos()).wrapping_mul(u64::from(self.id).wrapping_add(1));
+        let keys = Keys::new(
+            &policy.key_sources,
+            &policy.limits,
+            Box::new(verifier),
+            seed,
+        );
+        for (SourceId(source), skipped) in keys.unserved() {
+            log::warn!("`jwks` of key source {source}: {skipped}");
+        }
+        let state = State {
+            keys,
+            caches: Caches::new(&policy.limits, &policy.introspection_providers),
+            parked: Parked::new(&policy.limits),
+            calls: Calls::default(),
+        };
+        self.plugin.replace(Some(Rc::new(Plugin {
+            root: self.id,
+            policy,
+            state: RefCell::new(state),
+        })));
+        self.fetching.take();
+        super::log::follow_host();
+        // Keys are fetched right after this, not here: this pass asks nobody.
+        abi::set_tick_period(SOON);
+        true
+    }
+
+    /// A second has passed, or somebody asked to be called soon.
+    pub fn on_tick(&self) {
+        abi::set_tick_period(TICK);
+        let Some(plugin) = self.plugin() else {
+            return;
+        };
+        super::log::follow_host();
+        let now = abi::now();
+        if let Ok(mut state) = plugin.state.try_borrow_mut() {
+            state.parked.forget_gone(self.id, now);
+        }
+        self.fetch_keys(&plugin, now);
+        tell_health(&plugin, now);
+        overdue(&plugin, now);
+    }
+}
+
+/// Takes the reply to a call, and asks again for those who wait for it.
+fn replied(plugin: &Plugin, token: u32, headers: Option<Headers>, body_size: usize) {
+    let call = match plugin.state.try_borrow_mut() {
+        Ok(state) => state.calls.by_token(token),
+        Err(_) => None,
+    };
+    let Some(call) = call else { return };
+    let reply = headers.and_then(|headers| {
+        let status = status(headers.all(":status").next()?);
+        let most = body_size.min(MAX_REPLY.saturating_add(1));
+        Some(HttpReply {
+            status,
+            headers,
+            body: abi::buffer(Buffer::HttpCallResponseBody, most),
+        })
+    });
+    end_call(plugin, call, reply, abi::now());
+}
+
+fn end_call(plugin: &Plugin, call: u64, reply: Option<HttpReply>, now: Duration) {
+    let answer = match plugin.state.try_borrow_mut() {
+        Ok(mut state) => {
+            let state = &mut *state;
+            let question = state.calls.end(call);
+            let answered =
+                |question| answered(&plugin.policy, &mut state.caches, &question, reply, now);
+            question.and_then(answered)
+        }
+        Err(_) => None,
+    };
+    if let Some(Answer::Introspected(provider, _, Err(outage))) = &answer {
+        let provider = plugin.policy.introspection_providers.get(*provider);
+        let endpoint = provider.map(Provider::endpoint);
+        endpoint
+            .into_iter()
+            .for_each(|from| log::warn!("introspection at {from}: {outage}"));
+    }
+    resume(plugin, now, answer.as_ref(), |waiting| {
+        waiting.on == Awaited::Call(call)
+    });
+}
+
+/// Sends what was asked for, as calls of the root context, which outlives every request. It is the
+/// effective one after that.
+pub fn send_calls(plugin: &Plugin, now: Duration) {
+    let calls = match plugin.state.try_borrow_mut() {
+        Ok(mut state) => state.calls.to_send(),
+        Err(_) => return,
+    };
+    for (id, http) in calls {
+        let headers = http.headers.iter();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| (name.as_bytes(), value.as_slice()))
+            .collect();
+        let sent = abi::set_effective_context(plugin.root)
+            .and_then(|()| abi::http_call(&http.cluster, &headers, &http.body, http.timeout));
+        match sent {
+            Ok(token) => {
+                if let Ok(mut state) = plugin.state.try_borrow_mut() {
+                    state.calls.sent(id, token);
+                }
+            }
+            Err(_) => end_call(plugin, id, None, now),
+        }
     }
 }
 
@@ -120,94 +289,10 @@ fn fetched(plugin: &Plugin, fetch: &Fetch, result: Result<Reply<'_>, FetchFailur
     match outcome {
         // The keys themselves come next.
         Outcome::Discovered(_) => abi::set_tick_period(SOON),
-        _ => resume(plugin, now, |waiting| waiting.source == source),
+        _ => resume(plugin, now, None, |waiting| {
+            waiting.on == Awaited::Keys(source)
+        }),
     }
-}
-
-impl RootContext for Root {
-    fn on_configure(&mut self, size: usize) -> bool {
-        let started = abi::now();
-        let most = size.min(config::MAX_BYTES.saturating_add(1));
-        let text = abi::buffer(Buffer::PluginConfiguration, most);
-        let config = match Config::read(&text) {
-            Ok(config) => config,
-            Err(faults) => {
-                log::error!("the configuration is refused; {} faults:", faults.len());
-                faults.iter().for_each(|fault| log::error!("{fault}"));
-                return false;
-            }
-        };
-        let policy = Policy::compile(config);
-        let verifier = HostVerifier::probed();
-        let native: Vec<_> = verifier.native().iter().map(|it| it.name()).collect();
-        let now = abi::now();
-        log::info!(
-            "portcullis {}: configuration of {} bytes in force after {} ms; signatures verified by \
-             the host: {}",
-            env!("CARGO_PKG_VERSION"),
-            text.len(),
-            now.saturating_sub(started).as_millis(),
-            native.join(", "),
-        );
-        // Envoy makes a new root for a new configuration; a host that does not must leave nobody
-        // waiting for keys that no longer come.
-        if let Some(before) = self.plugin.take() {
-            resume(&before, now, |_| true);
-        }
-        let seed = u64::from(now.subsec_nanos()).wrapping_mul(u64::from(self.id).wrapping_add(1));
-        let keys = Keys::new(
-            &policy.key_sources,
-            &policy.limits,
-            Box::new(verifier),
-            seed,
-        );
-        for (SourceId(source), skipped) in keys.unserved() {
-            log::warn!("`jwks` of key source {source}: {skipped}");
-        }
-        let state = State {
-            keys,
-            caches: Caches::new(&policy.limits),
-            parked: Parked::new(&policy.limits),
-        };
-        self.plugin = Some(Rc::new(Plugin {
-            policy,
-            state: RefCell::new(state),
-        }));
-        self.fetching.clear();
-        set_log_level();
-        // Keys are fetched right after this, not here: this pass asks nobody.
-        abi::set_tick_period(SOON);
-        true
-    }
-
-    fn on_tick(&mut self) {
-        abi::set_tick_period(TICK);
-        let Some(plugin) = self.plugin.clone() else {
-            return;
-        };
-        set_log_level();
-        let now = abi::now();
-        self.fetch_keys(&plugin, now);
-        tell_health(&plugin, now);
-        resume(&plugin, now, |waiting| waiting.deadline <= now);
-    }
-
-    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Filter::new(id, self.plugin.clone())))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-}
-
-/// Follows the level at which the host logs, so that what nobody reads is not even thought of.
-fn set_log_level() {
-    let level = match abi::logs_debug() {
-        true => log::LevelFilter::Debug,
-        false => log::LevelFilter::Info,
-    };
-    log::set_max_level(level);
 }
 
 /// Shows in gauges how the keys of each source are.
@@ -224,22 +309,21 @@ fn tell_health(plugin: &Plugin, now: Duration) {
 
 /// Asks for what is due. The call belongs to the root context, so that it outlives every request.
 fn dispatch(fetch: &Fetch) -> Option<u32> {
-    let mut headers = vec![
-        (":method", "GET"),
-        (":path", fetch.from.path.as_str()),
-        (":authority", fetch.from.authority.as_str()),
-        ("accept", "application/jwk-set+json, application/json"),
+    let Endpoint {
+        authority,
+        path,
+        cluster,
+    } = &fetch.from;
+    let accept: &[u8] = b"application/jwk-set+json, application/json";
+    let mut headers: Vec<(&[u8], &[u8])> = vec![
+        (b":method", b"GET"),
+        (b":path", path.as_bytes()),
+        (b":authority", authority.as_bytes()),
+        (b"accept", accept),
     ];
-    headers.extend(fetch.etag.as_deref().map(|etag| ("if-none-match", etag)));
-    // Ours would not tell the SDK which context to give the answer to. It panics on no status that
-    // Envoy gives here.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the only way to register the call"
-    )]
-    let sent =
-        hostcalls::dispatch_http_call(&fetch.from.cluster, headers, None, vec![], fetch.timeout);
-    sent.ok()
+    let etag = fetch.etag.as_deref().map(str::as_bytes);
+    headers.extend(etag.map(|etag| (&b"if-none-match"[..], etag)));
+    abi::http_call(cluster, &headers, b"", fetch.timeout).ok()
 }
 
 /// A status; 0 for what is none.
@@ -248,14 +332,36 @@ fn status(text: &[u8]) -> u16 {
     text.parse().unwrap_or_default()
 }
 
-/// Asks again for every waiting request that `ready` names.
-fn resume(plugin: &Plugin, now: Duration, ready: impl Fn(&Waiting) -> bool) {
+/// Ends the waiting of those that have waited too long.
+fn overdue(plugin: &Plugin, now: Duration) {
+    let is_due = |waiting: &Waiting| waiting.deadline <= now;
+    let calls: Vec<u64> = match plugin.state.try_borrow() {
+        Ok(state) => state.parked.calls(is_due).collect(),
+        Err(_) => return,
+    };
+    // The host ends a call in time; should it not, that is no answer.
+    calls
+        .into_iter()
+        .for_each(|call| end_call(plugin, call, None, now));
+    resume(plugin, now, None, is_due);
+}
+
+/// Asks again for every waiting request that `ready` names, with the answer that there is now.
+fn resume(
+    plugin: &Plugin,
+    now: Duration,
+    answer: Option<&Answer>,
+    ready: impl Fn(&Waiting) -> bool,
+) {
     let waiting = match plugin.state.try_borrow_mut() {
         Ok(mut state) => state.parked.take(ready),
         Err(_) => return,
     };
     for (id, mut waiting) in waiting {
-        waiting.answers.waited.push(waiting.source);
+        match waiting.on {
+            Awaited::Keys(source) => waiting.answers.waited.push(source),
+            Awaited::Call(_) => waiting.answers.given.extend(answer.cloned()),
+        }
         // A stream that is gone needs no answer.
         if abi::set_effective_context(id).is_ok() {
             conclude(plugin, id, waiting.facts, waiting.answers, now);

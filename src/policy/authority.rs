@@ -4,6 +4,7 @@
 
 use super::StringMatch;
 use std::borrow::Cow;
+use std::fmt;
 
 /// An authority in `appliesTo`: without port, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -98,6 +99,15 @@ impl AuthorityPattern {
             None => host.as_exact()?,
         };
         normalize(whole.as_bytes()).map(|plain| Self::Exact(plain.into()))
+    }
+}
+
+impl fmt::Display for AuthorityPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Wildcard(suffix) => write!(f, "*{suffix}"),
+        }
     }
 }
 

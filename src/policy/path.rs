@@ -66,6 +66,21 @@ impl PathPattern {
         Ok(Self(Kind::Template(glob)))
     }
 
+    /// Exactly this path, whatever it contains.
+    pub(super) fn exact(path: &str) -> Self {
+        Self(Kind::Plain(StringMatch::exact(path)))
+    }
+
+    /// Every path that begins so.
+    pub(super) fn prefix(path: &str) -> Self {
+        Self(Kind::Plain(StringMatch::prefix(path)))
+    }
+
+    /// Every path that fills the gaps.
+    pub(super) fn template(glob: Glob) -> Self {
+        Self(Kind::Template(glob))
+    }
+
     /// What every matching path begins with, and whether that is the whole of it.
     pub(super) fn head(&self) -> (&[u8], bool) {
         match &self.0 {

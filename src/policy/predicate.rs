@@ -1,6 +1,6 @@
 //! The facts that conditions are about, each compared with one value of a policy.
 
-use super::{PathPattern, PeerPrincipal, RequestPrincipal, StringMatch, Truth};
+use super::{PathPattern, PeerPrincipal, RequestPrincipal, RequiredScopes, StringMatch, Truth};
 use crate::identity::Identity;
 use crate::request::{Connection, Headers, MetadataKey, query_of};
 use ipnet::IpNet;
@@ -27,6 +27,8 @@ pub enum Predicate {
     RequestPrincipal(RequestPrincipal),
     /// `request.auth.claims[…]`: a string, or one string in a list. Other types never match.
     Claim(Vec<String>, StringMatch),
+    /// `requiredScopes` of an API rule
+    Scopes(RequiredScopes),
     /// `principals`, `namespaces`, `serviceAccounts`, `trustDomains`
     Principal(PeerPrincipal),
     /// `ipBlocks`, `source.ip`: who is connected.
@@ -97,6 +99,10 @@ impl Predicate {
                         .any(|text| value.matches(text.as_bytes()))
                 })
                 .into(),
+            Self::Scopes(required) => facts
+                .identity
+                .is_some_and(|identity| required.granted_to(identity))
+                .into(),
             Self::Principal(value) => value.truth(connection.peer.as_ref()),
             Self::SourceIp(block) => within(block, facts.headers.last_forwarded_for()),
             Self::RemoteIp(block) => within(block, connection.remote),
@@ -130,6 +136,7 @@ impl Predicate {
             Self::Header(name, _) => format!("request.headers[{name}]"),
             Self::RequestPrincipal(_) => "requestPrincipals".to_owned(),
             Self::Claim(path, _) => format!("request.auth.claims[{}]", path.join("][")),
+            Self::Scopes(_) => "requiredScopes".to_owned(),
             Self::Principal(_) => "principals".to_owned(),
             Self::SourceIp(_) => "ipBlocks".to_owned(),
             Self::RemoteIp(_) => "remoteIpBlocks".to_owned(),
@@ -144,7 +151,7 @@ impl Predicate {
     pub(crate) fn is_about_the_caller(&self) -> bool {
         matches!(
             self,
-            Self::Principal(_) | Self::RequestPrincipal(_) | Self::Claim(..)
+            Self::Principal(_) | Self::RequestPrincipal(_) | Self::Claim(..) | Self::Scopes(_)
         )
     }
 }

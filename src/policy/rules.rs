@@ -4,19 +4,27 @@
 
 use super::site::Entry;
 use super::{PathPattern, Rule};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::rc::Rc;
 
-/// Rules in the order of their names, which is that in which Envoy reports them.
-#[derive(Debug, Default)]
-pub struct Rules {
-    entries: Vec<Entry<Rule>>,
+/// Rules in the order in which they are tried.
+#[derive(Debug)]
+pub struct Rules<T = Rule> {
+    entries: Vec<Entry<T>>,
     /// By the whole path.
     exact: HashMap<Box<[u8]>, Vec<usize>>,
     /// By what the path begins with.
     prefixes: HashMap<Box<[u8]>, Vec<usize>>,
-    prefix_lengths: BTreeSet<usize>,
+    /// In ascending order.
+    prefix_lengths: Vec<usize>,
     /// Those that no path rules out.
     anywhere: Vec<usize>,
+}
+
+/// What the index must know of a rule.
+pub trait Indexed {
+    /// The only paths that it could match; empty means every path.
+    fn paths(&self) -> &[PathPattern];
 }
 
 /// So few rules are looked at one by one: that costs less than to find them.
@@ -24,8 +32,8 @@ const FEW: usize = 8;
 
 // === impl Rules ===
 
-impl Rules {
-    pub(super) fn push(&mut self, entry: Entry<Rule>) {
+impl<T: Indexed> Rules<T> {
+    pub(super) fn push(&mut self, entry: Entry<T>) {
         self.entries.push(entry);
     }
 
@@ -37,18 +45,17 @@ impl Rules {
 
     /// All of them.
     #[cfg(test)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<Rule>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<T>> {
         self.entries.iter()
     }
 
-    /// Sorts and indexes the rules; after that, nothing is added.
+    /// Indexes the rules in the order in which they are; after that, nothing is added.
     pub(super) fn finish(&mut self) {
-        self.entries.sort_by(|a, b| a.item.id.cmp(&b.item.id));
         if self.entries.len() <= FEW {
             return;
         }
         for (index, entry) in self.entries.iter().enumerate() {
-            let keys = entry.item.paths.iter().map(PathPattern::head);
+            let keys = entry.item.paths().iter().map(PathPattern::head);
             let keys: Option<Vec<_>> = keys
                 .map(|(head, whole)| (whole || !head.is_empty()).then_some((head, whole)))
                 .collect();
@@ -63,7 +70,10 @@ impl Rules {
                         };
                         map.entry(head.into()).or_default().push(index);
                         if !whole {
-                            self.prefix_lengths.insert(head.len());
+                            let length = head.len();
+                            if let Err(at) = self.prefix_lengths.binary_search(&length) {
+                                self.prefix_lengths.insert(at, length);
+                            }
                         }
                     }
                 }
@@ -72,7 +82,7 @@ impl Rules {
     }
 
     /// The rules that are attached to the path, those first that the index finds for it.
-    pub fn near(&self, path: &[u8]) -> impl Iterator<Item = &Rule> {
+    pub fn near(&self, path: &[u8]) -> impl Iterator<Item = &T> {
         let candidates = self.candidates(path);
         let found = candidates.clone().into_iter();
         let others = (0..self.entries.len()).filter(move |index| !candidates.contains(index));
@@ -83,9 +93,9 @@ impl Rules {
         covering.map(|entry| entry.item.as_ref())
     }
 
-    /// The first rule, by name, that is attached to the path and fulfils `matches`.
-    pub fn first_match(&self, path: &[u8], matches: impl Fn(&Rule) -> bool) -> Option<&Rule> {
-        let matching = |entry: &&Entry<Rule>| entry.covers(path) && matches(&entry.item);
+    /// The first rule that is attached to the path and fulfils `matches`.
+    pub fn first_match(&self, path: &[u8], matches: impl Fn(&T) -> bool) -> Option<&T> {
+        let matching = |entry: &&Entry<T>| entry.covers(path) && matches(&entry.item);
         if self.entries.len() <= FEW {
             return self
                 .entries
@@ -100,21 +110,77 @@ impl Rules {
         entries.find(matching).map(|entry| entry.item.as_ref())
     }
 
+    /// Every rule that is attached to the path and fulfils `matches`.
+    pub fn matching<'r>(
+        &'r self,
+        path: &[u8],
+        matches: impl Fn(&T) -> bool,
+    ) -> impl Iterator<Item = &'r T> {
+        let entries = self.candidates(path).into_iter();
+        let entries = entries.filter_map(|index| self.entries.get(index));
+        let covering = entries.filter(|entry| entry.covers(path));
+        let rules = covering.map(|entry| entry.item.as_ref());
+        rules.filter(move |rule| matches(rule))
+    }
+
     /// Where those stand that the path does not rule out, in order.
     fn candidates(&self, path: &[u8]) -> Vec<usize> {
-        let within = self.prefix_lengths.range(..=path.len());
+        if self.entries.len() <= FEW {
+            return (0..self.entries.len()).collect();
+        }
+        let lengths = self.prefix_lengths.iter();
+        let within = lengths.take_while(|length| **length <= path.len());
         let begins = within.filter_map(|length| self.prefixes.get(path.get(..*length)?));
-        let lists = self
-            .exact
-            .get(path)
-            .into_iter()
-            .chain(begins)
-            .chain([&self.anywhere]);
-        let mut candidates: Vec<usize> = lists.flatten().copied().collect();
-        candidates.sort_unstable();
-        candidates.dedup();
+        let lists = self.exact.get(path).into_iter().chain(begins);
+        // Those of every path first, which are the most and in order already.
+        let mut candidates = self.anywhere.clone();
+        for index in lists.flatten() {
+            if let Err(at) = candidates.binary_search(index) {
+                candidates.insert(at, *index);
+            }
+        }
         candidates
     }
+}
+
+impl<T> Default for Rules<T> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            exact: HashMap::new(),
+            prefixes: HashMap::new(),
+            prefix_lengths: Vec::new(),
+            anywhere: Vec::new(),
+        }
+    }
+}
+
+impl Indexed for Rule {
+    fn paths(&self) -> &[PathPattern] {
+        &self.paths
+    }
+}
+
+impl Rules {
+    /// The same, sorted by name, in which order Envoy reports them.
+    pub(super) fn finish_by_name(&mut self) {
+        let entries = std::mem::take(&mut self.entries);
+        self.entries = by_name(entries, |entry| Rc::clone(&entry.item.id));
+        self.finish();
+    }
+}
+
+/// Sorts by name; what has the same name stays in order. Of all that is sorted only names are
+/// compared and moved, so that there is one such code in the module.
+pub(super) fn by_name<T>(items: Vec<T>, name: impl Fn(&T) -> Rc<str>) -> Vec<T> {
+    let names = items.iter().enumerate();
+    let mut names: Vec<(Rc<str>, usize)> = names.map(|(at, item)| (name(item), at)).collect();
+    names.sort_unstable();
+    let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
+    let taken = names
+        .iter()
+        .filter_map(|(_, at)| items.get_mut(*at).and_then(Option::take));
+    taken.collect()
 }
 
 #[cfg(test)]
@@ -136,6 +202,7 @@ mod tests {
                 id: format!("{index:03}").into(),
                 condition,
                 paths,
+                authorizer: None,
             });
             rules.push(Entry {
                 order: index,
@@ -143,7 +210,7 @@ mod tests {
                 item,
             });
         }
-        rules.finish();
+        rules.finish_by_name();
         rules
     }
 

@@ -4,8 +4,9 @@
 //! stands once, at the widest site it is attached to, and a request walks from the narrowest site
 //! outwards; so the cost of a request does not grow with the number of other authorities.
 
-use super::{AuthorityPattern, JwtRule, PathPattern, Rules};
+use super::{Api, AuthorityPattern, JwtRule, PathPattern, Rules};
 use crate::config::Action;
+use crate::request::OwnedHeaders;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -18,6 +19,12 @@ pub struct Site {
     pub enforced: RuleSet,
     /// Rules of policies that only tell what they would have decided.
     pub dry_run: RuleSet,
+    /// API rules that decide.
+    pub api: Option<Rc<Api>>,
+    /// API rules that only tell what they would have decided.
+    pub dry_run_api: Option<Rc<Api>>,
+    /// Headers that no upstream behind it may see as a client wrote them.
+    pub owned_headers: OwnedHeaders,
     /// Whether plain HTTP is redirected, but for these paths.
     pub https_only: Option<Vec<PathPattern>>,
     /// Whether the configuration names this authority.
@@ -74,10 +81,10 @@ impl Site {
 
     fn finish(&mut self) {
         for rules in [&mut self.enforced, &mut self.dry_run] {
-            rules.custom.finish();
-            rules.audit.finish();
-            rules.deny.finish();
-            rules.allow.finish();
+            rules.custom.finish_by_name();
+            rules.audit.finish_by_name();
+            rules.deny.finish_by_name();
+            rules.allow.finish_by_name();
         }
     }
 }

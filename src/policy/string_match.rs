@@ -53,10 +53,16 @@ impl StringMatch {
         match text.strip_suffix('*') {
             None => Self::exact(text),
             Some("") => Self::present(),
-            Some(prefix) => Self {
-                shape: Shape::Prefix,
-                ..Self::exact(prefix)
-            },
+            Some(prefix) => Self::prefix(prefix),
+        }
+    }
+
+    /// Whatever begins with this text.
+    #[must_use]
+    pub fn prefix(text: &str) -> Self {
+        Self {
+            shape: Shape::Prefix,
+            ..Self::exact(text)
         }
     }
 
@@ -95,8 +101,17 @@ impl StringMatch {
         }
     }
 
+    /// The same with another text.
+    #[must_use]
+    pub fn map(&self, change: impl FnOnce(&str) -> String) -> Self {
+        Self {
+            text: change(&self.text).into(),
+            ..self.clone()
+        }
+    }
+
     /// The text that a value must equal, if only one can match.
-    pub(super) fn as_exact(&self) -> Option<&str> {
+    pub(crate) fn as_exact(&self) -> Option<&str> {
         (self.shape == Shape::Exact).then_some(&self.text)
     }
 

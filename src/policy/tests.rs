@@ -1,6 +1,7 @@
 //! Where rules are filed, and which requests meet them.
 
 use super::*;
+use crate::config::Config;
 use serde_json::{Value, json};
 
 const JWKS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;

@@ -2,13 +2,27 @@
 //!
 //! Many servers behind a gateway fold `-` and `_`, so names that differ only in that are the same.
 
+use crate::policy::StringMatch;
+
 /// A set of header names, compared in lower case with `_` the same as `-`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct OwnedHeaders {
     names: Vec<Box<[u8]>>,
+    /// Names of which only a part is given.
+    patterns: Vec<StringMatch>,
     /// A bit for each length that one of the names has; most headers are told apart by it.
     lengths: u64,
 }
+
+/// Headers that gateways and applications live by: they are read, and overwritten where somebody
+/// sets them, but a client may send them.
+const SHARED: [&str; 5] = [
+    "authorization",
+    "cookie",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-request-id",
+];
 
 /// Headers by which a client could make an upstream read another path than we judge.
 const PATH_HEADERS: [&str; 3] = ["x-original-url", "x-rewrite-url", "x-envoy-original-path"];
@@ -18,11 +32,8 @@ const PATH_HEADERS: [&str; 3] = ["x-original-url", "x-rewrite-url", "x-envoy-ori
 impl OwnedHeaders {
     /// Those that are always owned.
     #[must_use]
-    pub fn new() -> Self {
-        let mut owned = Self {
-            names: Vec::new(),
-            lengths: 0,
-        };
+    pub fn always() -> Self {
+        let mut owned = Self::default();
         PATH_HEADERS.iter().for_each(|name| owned.insert(name));
         owned
     }
@@ -36,20 +47,42 @@ impl OwnedHeaders {
         }
     }
 
+    /// Adds what an authorizer may set, but for headers that a client may send all the same.
+    pub fn insert_all(&mut self, names: &[StringMatch]) {
+        for name in names {
+            match name.as_exact() {
+                Some(name) if SHARED.contains(&name) => {}
+                Some(name) => self.insert(name),
+                None => self.patterns.push(name.map(|it| it.replace('_', "-"))),
+            }
+        }
+    }
+
+    /// Adds a name that a rule sets, unless a client may send such a header all the same.
+    pub fn insert_set(&mut self, name: &str) {
+        if !SHARED.contains(&name) {
+            self.insert(name);
+        }
+    }
+
     /// Whether a header of that name is ours.
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {
-        self.lengths & length_bit(name.len()) != 0
+        let known = self.lengths & length_bit(name.len()) != 0
             && self
                 .names
                 .binary_search_by(|known| known.iter().copied().cmp(fold(name)))
-                .is_ok()
+                .is_ok();
+        known || (!self.patterns.is_empty() && self.matches(name))
     }
-}
 
-impl Default for OwnedHeaders {
-    fn default() -> Self {
-        Self::new()
+    fn matches(&self, name: &[u8]) -> bool {
+        let folded: Vec<u8> = fold(name).collect();
+        let shared = SHARED.iter().any(|it| it.as_bytes() == folded);
+        // Of pseudo-headers nothing is anybody's to set.
+        !shared
+            && folded.first() != Some(&b':')
+            && self.patterns.iter().any(|it| it.matches(&folded))
     }
 }
 
@@ -71,7 +104,7 @@ mod tests {
 
     #[test]
     fn names_are_folded() {
-        let mut owned = OwnedHeaders::new();
+        let mut owned = OwnedHeaders::always();
         owned.insert("X-User");
         for (name, contained) in [
             ("x-user", true),

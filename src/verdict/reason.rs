@@ -16,6 +16,8 @@ pub enum Reason {
     PathMissing,
     /// The path does not begin with `/`, or can be decoded further.
     PathUnreadable,
+    /// It can be read in several ways that are for different API rules.
+    ReadingsDiffer,
     /// It came over plain HTTP, and the authority is for HTTPS.
     HttpsRequired,
     /// A rule demands a token, and there is none.
@@ -82,6 +84,36 @@ pub enum Reason {
     KeyUnknown,
     /// The issuer's keys could not be fetched.
     KeysUnavailable,
+    /// What the credential location holds is no token.
+    TokenUnreadable,
+    /// The authorization server says that the token is not active.
+    TokenInactive,
+    /// The token is for another use than access.
+    TokenUse,
+    /// The authorization server gives no answer, or none that can be believed.
+    IntrospectionFailed,
+    /// The authorization server does not accept the gateway's own credential.
+    IntrospectionUnauthorized,
+    /// The authorization server asks for patience.
+    IntrospectionThrottled,
+    /// An API rule demands a credential, and there is none that it takes.
+    CredentialMissing,
+    /// The credential says nothing about whom it is for.
+    SubjectMissing,
+    /// An API rule demands an audience that the credential has not.
+    AudienceMissing,
+    /// The issuer of the credential is not trusted.
+    IssuerUntrusted,
+    /// An API rule demands a scope that the credential has not.
+    ScopeMissing,
+    /// An external authorizer refuses the request.
+    AuthorizerDenied,
+    /// An external authorizer gives no answer.
+    AuthorizerFailed,
+    /// An API rule lets nobody through.
+    RuleDenied,
+    /// No API rule of the authority is for such requests.
+    RuleUnknown,
     /// An external authorizer is to judge such requests, and none is known by that name.
     AuthorizerUnknown,
     /// A policy refuses such requests.
@@ -92,8 +124,29 @@ pub enum Reason {
     AuthorityUnknown,
     /// Too many requests wait already.
     Overloaded,
+    /// To judge it, more would have to be asked than is allowed.
+    CallsExceeded,
     /// The gateway has no configuration, or the host failed.
     Internal,
+}
+
+/// What a caller is told about the cause, whatever the style of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// There is no credential.
+    NoCredential,
+    /// The credential is not good.
+    BadCredential,
+    /// There are several.
+    SeveralCredentials,
+    /// It is good, but not for this.
+    WrongCredential,
+    /// It is good, but does not go far enough.
+    Scope,
+    /// Nothing can be said of it now.
+    Outage,
+    /// Nothing of the above: the status says it all.
+    Other,
 }
 
 /// Which part of the product refuses; decides the form of the answer.
@@ -103,21 +156,26 @@ pub enum Class {
     Request,
     /// Its token, as Envoy's jwt_authn filter would.
     Token,
+    /// Its token, of which only its issuer knows what it says.
+    Opaque,
     /// A policy, as Envoy's RBAC filter would.
     Policy,
     /// The gateway.
     Gateway,
 }
 
+const UNAVAILABLE: &str = "Service Unavailable";
+
 // === impl Reason ===
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 60] = [
         Self::MethodUnreadable,
         Self::AuthorityUnreadable,
         Self::PathMissing,
         Self::PathUnreadable,
+        Self::ReadingsDiffer,
         Self::HttpsRequired,
         Self::TokenMissing,
         Self::TokensDiffer,
@@ -151,11 +209,27 @@ impl Reason {
         Self::TokenSignature,
         Self::KeyUnknown,
         Self::KeysUnavailable,
+        Self::TokenUnreadable,
+        Self::TokenInactive,
+        Self::TokenUse,
+        Self::IntrospectionFailed,
+        Self::IntrospectionUnauthorized,
+        Self::IntrospectionThrottled,
+        Self::CredentialMissing,
+        Self::SubjectMissing,
+        Self::AudienceMissing,
+        Self::IssuerUntrusted,
+        Self::ScopeMissing,
+        Self::AuthorizerDenied,
+        Self::AuthorizerFailed,
+        Self::RuleDenied,
+        Self::RuleUnknown,
         Self::AuthorizerUnknown,
         Self::PolicyDenied,
         Self::PolicyNotAllowed,
         Self::AuthorityUnknown,
         Self::Overloaded,
+        Self::CallsExceeded,
         Self::Internal,
     ];
 
@@ -183,10 +257,42 @@ impl Reason {
         use Reason::*;
         match self {
             MethodUnreadable | AuthorityUnreadable | PathMissing | PathUnreadable
-            | HttpsRequired => Class::Request,
-            AuthorizerUnknown | PolicyDenied | PolicyNotAllowed => Class::Policy,
-            AuthorityUnknown | Overloaded | Internal => Class::Gateway,
+            | ReadingsDiffer | HttpsRequired => Class::Request,
+            CredentialMissing | SubjectMissing | AudienceMissing | IssuerUntrusted
+            | ScopeMissing | TokenUse | RuleDenied | AuthorizerUnknown | PolicyDenied
+            | PolicyNotAllowed => Class::Policy,
+            TokenUnreadable | TokenInactive => Class::Opaque,
+            IntrospectionFailed
+            | IntrospectionUnauthorized
+            | IntrospectionThrottled
+            | AuthorizerDenied
+            | AuthorizerFailed
+            | RuleUnknown
+            | AuthorityUnknown
+            | Overloaded
+            | CallsExceeded
+            | Internal => Class::Gateway,
             _ => Class::Token,
+        }
+    }
+
+    /// What a caller is told about the cause.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        use Reason::*;
+        match self {
+            TokenMissing | CredentialMissing => Kind::NoCredential,
+            TokensDiffer => Kind::SeveralCredentials,
+            TokenAudience | SubjectMissing | AudienceMissing | IssuerUntrusted | TokenUse => {
+                Kind::WrongCredential
+            }
+            ScopeMissing => Kind::Scope,
+            KeysUnavailable
+            | IntrospectionFailed
+            | IntrospectionUnauthorized
+            | IntrospectionThrottled => Kind::Outage,
+            _ if matches!(self.class(), Class::Token | Class::Opaque) => Kind::BadCredential,
+            _ => Kind::Other,
         }
     }
 
@@ -197,6 +303,7 @@ impl Reason {
             AuthorityUnreadable => ("authority_unreadable", 400, "Bad Request"),
             PathMissing => ("path_missing", 400, "Bad Request"),
             PathUnreadable => ("path_unreadable", 400, "Bad Request"),
+            ReadingsDiffer => ("readings_differ", 400, "Bad Request"),
             HttpsRequired => ("https_required", 301, ""),
             TokenMissing => ("token_missing", 401, "Jwt is missing"),
             TokensDiffer => ("tokens_differ", 401, "Found multiple Jwt tokens"),
@@ -306,11 +413,27 @@ impl Reason {
                 "Jwks doesn't have key to match kid or alg from Jwt",
             ),
             KeysUnavailable => ("keys_unavailable", 401, "Jwks remote fetch is failed"),
+            TokenUnreadable => ("token_unreadable", 401, "The token is malformed"),
+            TokenInactive => ("token_inactive", 401, "The token is not active"),
+            TokenUse => ("token_use", 403, "RBAC: access denied"),
+            IntrospectionFailed => ("introspection_failed", 503, UNAVAILABLE),
+            IntrospectionUnauthorized => ("introspection_unauthorized", 503, UNAVAILABLE),
+            IntrospectionThrottled => ("introspection_throttled", 429, "Too Many Requests"),
+            CredentialMissing => ("credential_missing", 403, "RBAC: access denied"),
+            SubjectMissing => ("subject_missing", 403, "RBAC: access denied"),
+            AudienceMissing => ("audience_missing", 403, "RBAC: access denied"),
+            IssuerUntrusted => ("issuer_untrusted", 403, "RBAC: access denied"),
+            ScopeMissing => ("scope_missing", 403, "RBAC: access denied"),
+            AuthorizerDenied => ("authorizer_denied", 403, ""),
+            AuthorizerFailed => ("authorizer_failed", 403, ""),
+            RuleDenied => ("rule_denied", 403, "RBAC: access denied"),
+            RuleUnknown => ("rule_unknown", 404, ""),
             AuthorizerUnknown => ("authorizer_unknown", 403, "RBAC: access denied"),
             PolicyDenied => ("policy_denied", 403, "RBAC: access denied"),
             PolicyNotAllowed => ("policy_not_allowed", 403, "RBAC: access denied"),
             AuthorityUnknown => ("authority_unknown", 404, ""),
-            Overloaded => ("overloaded", 503, "Service Unavailable"),
+            Overloaded => ("overloaded", 503, UNAVAILABLE),
+            CallsExceeded => ("calls_exceeded", 500, "Internal Server Error"),
             Internal => ("internal", 500, "Internal Server Error"),
         }
     }

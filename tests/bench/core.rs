@@ -54,7 +54,10 @@ fn decide_for_a_known_authority(criterion: &mut Criterion) {
     for authorities in AUTHORITIES {
         let policy = compile(&issuer.configuration(authorities).to_string());
         let mut keys = Keys::new(&policy.key_sources, &policy.limits, Box::new(PureRust), 0);
-        let (mut caches, answers) = (Caches::new(&policy.limits), Answers::default());
+        let (mut caches, answers) = (
+            Caches::new(&policy.limits, &policy.introspection_providers),
+            Answers::default(),
+        );
         let headers = issuer.request(authorities / 2);
         let mut ask = || {
             let request = policy

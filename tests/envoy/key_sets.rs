@@ -66,11 +66,11 @@ on_every_envoy! {
     /// configuration while others wait.
     fn clients_that_leave_and_an_update(version) {
         let gateway = Gateway::start_with(version, json!({}), |server| {
-            server.fault(JWKS, Fault::Slow { milliseconds: 3_000 });
+            server.fault(JWKS, Fault::Slow { milliseconds: 4_500 });
         });
         let token = gateway.token();
         let parked = || gateway.envoy.stat("wasmcustom.portcullis.parked");
-        for _ in 0..100 {
+        for _ in 0..50 {
             let client = gateway.envoy.client("gateway").timeout(Duration::from_millis(20));
             let left = client.get("/").bearer(&token).send();
             assert!(left.is_err(), "{left:?}");

@@ -124,12 +124,23 @@ pub(super) struct CallSpec {
 #[serde(deny_unknown_fields)]
 pub(super) struct CallExpect {
     pub path: Option<String>,
+    pub method: Option<String>,
+    /// Headers of the call; `*` is any value, null that there is none.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Option<String>>,
+    pub body: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CallAnswer {
+    #[serde(default = "default_status")]
     pub status: u16,
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// In place of an answer: nobody is there.
+    #[serde(default)]
+    pub unreachable: bool,
     /// A string is sent as it is, anything else as JSON.
     #[serde(default)]
     pub body: Value,
@@ -177,6 +188,10 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 
 fn default_now() -> String {
     "2026-01-01T00:00:00Z".to_owned()
+}
+
+fn default_status() -> u16 {
+    200
 }
 
 fn default_method() -> String {

@@ -3,6 +3,7 @@
 use super::format::{CallSpec, Case, CaseFile, Expect, RequestSpec, Upstream};
 use super::mint::Keyring;
 use crate::cache::Caches;
+use crate::call::{HttpCall, HttpReply, answered};
 use crate::cli::{plugin_config, read_yaml};
 use crate::config::Config;
 use crate::decide::{Answers, Step, decide};
@@ -98,7 +99,10 @@ fn outcome(
         Err(reason) => return Ok(Outcome::refused(&reason.into(), None)),
     };
     let mut keys = Keys::new(&policy.key_sources, &policy.limits, Box::new(PureRust), 0);
-    let (mut caches, mut answers) = (Caches::new(&policy.limits), Answers::default());
+    let (mut caches, mut answers) = (
+        Caches::new(&policy.limits, &policy.introspection_providers),
+        Answers::default(),
+    );
     answers.trail = true;
     let mut calls = case.calls.iter();
     for _ in 0..MAX_LOOKS {
@@ -107,6 +111,9 @@ fn outcome(
                 let outcome = match verdict {
                     Verdict::Allow(allow) => Outcome::allowed(&allow),
                     Verdict::Refuse(refusal) => Outcome::refused(&refusal, Some(&request)),
+                    Verdict::Preflight(response) => {
+                        Outcome::answered(Reply::to_preflight(&response))
+                    }
                 };
                 let notes = notes.iter().map(ToString::to_string).collect();
                 return Ok(Outcome { notes, ..outcome });
@@ -114,6 +121,14 @@ fn outcome(
             Step::Wait(source) => {
                 fetch_keys(&mut keys, calls.by_ref(), keyring, now)?;
                 answers.waited.push(source);
+            }
+            Step::Call(call) => {
+                let spec = calls
+                    .next()
+                    .ok_or_else(|| format!("`calls`: nobody answers for {}", call.http.cluster))?;
+                let reply = reply(spec, &call.http, &tokens)?;
+                let answer = answered(&policy, &mut caches, &call.question, reply, now);
+                answers.given.extend(answer);
             }
         }
     }
@@ -158,6 +173,69 @@ fn fetch_keys<'c>(
     Ok(())
 }
 
+/// What the case answers to a call, which must be the one that it expects.
+fn reply(
+    spec: &CallSpec,
+    call: &HttpCall,
+    tokens: &BTreeMap<String, String>,
+) -> Result<Option<HttpReply>, String> {
+    let sent = |name: &str| {
+        let values = call.headers.iter().filter(|(known, _)| &**known == name);
+        let values: Vec<_> = values.map(|(_, value)| value.as_slice()).collect();
+        let text = String::from_utf8_lossy(&values.join(&b","[..])).into_owned();
+        (!values.is_empty()).then_some(text)
+    };
+    let mut wrong = Vec::new();
+    let mut differ = |what: &str, expected: Option<&str>, got: Option<String>| {
+        let expected = expected.map(|text| filled(text, tokens));
+        if expected != got {
+            wrong.push(format!("call: {what}: expected {expected:?}, got {got:?}"));
+        }
+    };
+    let expect = &spec.expect;
+    differ("to", Some(&spec.to), Some(call.cluster.to_string()));
+    for (name, expected) in [(":path", &expect.path), (":method", &expect.method)] {
+        if let Some(expected) = expected {
+            differ(name, Some(expected), sent(name));
+        }
+    }
+    for (name, expected) in &expect.headers {
+        let got = sent(&name.to_lowercase());
+        if expected.as_deref() != Some("*") || got.is_none() {
+            differ(name, expected.as_deref(), got);
+        }
+    }
+    if let Some(body) = &expect.body {
+        let got = String::from_utf8_lossy(&call.body).into_owned();
+        differ("body", Some(body), Some(got));
+    }
+    if !wrong.is_empty() {
+        return Err(wrong.join("\n"));
+    }
+    let mut headers = Headers::default();
+    for (name, value) in &spec.answer.headers {
+        headers.push(name, value.as_bytes());
+    }
+    let body = match &spec.answer.body {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let reply = HttpReply {
+        status: spec.answer.status,
+        headers,
+        body: body.into_bytes(),
+    };
+    Ok((!spec.answer.unreachable).then_some(reply))
+}
+
+/// A text with the tokens of the case in place of `${name}`.
+fn filled(text: &str, tokens: &BTreeMap<String, String>) -> String {
+    tokens.iter().fold(text.to_owned(), |text, (name, token)| {
+        text.replace(name, token)
+    })
+}
+
 /// What a gateway would know of the connection.
 fn connection(spec: &RequestSpec) -> Connection {
     let peer = spec.peer.as_ref().map(|peer| {
@@ -192,11 +270,7 @@ fn headers(spec: &RequestSpec, tokens: &BTreeMap<String, String>) -> Result<Head
             .decode(text)
             .map_err(|error| format!("base64: {error}"))
     };
-    let filled = |text: &str| {
-        tokens.iter().fold(text.to_owned(), |text, (name, token)| {
-            text.replace(name, token)
-        })
-    };
+    let filled = |text: &str| filled(text, tokens);
     let (scheme, rest) = spec
         .url
         .split_once("://")
@@ -316,18 +390,32 @@ impl Outcome {
     }
 
     fn refused(refusal: &Refusal, request: Option<&Request<'_>>) -> Self {
-        let reply = Reply::to(refusal, request);
-        let headers = reply.headers.into_iter();
         Self {
-            status: reply.status,
             reason: Some(refusal.reason.code().to_owned()),
             rule: refusal.rule.as_deref().map(str::to_owned),
-            body: Some(reply.body.to_owned()),
             trail: refusal.closest.as_ref().map(ToString::to_string),
+            ..Self::answered(Reply::to(refusal, request))
+        }
+    }
+
+    fn answered(reply: Reply) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut headers = BTreeMap::new();
+        for (name, value) in &reply.headers {
+            let lines: &mut String = headers.entry(name.to_string()).or_default();
+            if !lines.is_empty() {
+                lines.push('\n');
+            }
+            lines.push_str(&text(value));
+        }
+        Self {
+            status: reply.status,
+            reason: None,
+            rule: None,
+            body: Some(text(&reply.body)),
+            trail: None,
             notes: Vec::new(),
-            headers: headers
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
+            headers,
             set: BTreeMap::new(),
             removed: Vec::new(),
         }

@@ -1,0 +1,1 @@
+//! Replies and requests, as this side of the conversation sees them.

@@ -1,0 +1,216 @@
+//! API rules: which one is for a request, what it demands of the credential, what it sets.
+//!
+//! The first rule that fits decides alone. Every reading of a request must lead to the same one.
+
+use super::authenticate::Authenticated;
+use super::authorize::facts;
+use super::{Look, Stop};
+use crate::identity::Identity;
+use crate::policy::{Api, ApiRule, Authorization, Facts, JwtDemand, Site, Strategy, Truth};
+use crate::request::Reading;
+use crate::verdict::{Change, Note, Reason, Refusal, Response};
+use std::rc::Rc;
+
+// === impl Look ===
+
+impl<'a> Look<'a> {
+    /// Answers a CORS preflight where a rule is for the request that it announces, and the origin
+    /// is admitted. Any other preflight is a request like others.
+    pub(super) fn answer_preflight(&self) -> Result<(), Stop> {
+        let Some(api) = self.api.filter(|_| self.request.is_preflight()) else {
+            return Ok(());
+        };
+        let cors = api.cors.as_ref();
+        let admitted = cors.and_then(|cors| Some((cors, cors.admits(self.request)?)));
+        let Some((cors, origin)) = admitted else {
+            return Ok(());
+        };
+        let mut methods = self.request.headers.all("access-control-request-method");
+        let method = methods.next().filter(|_| methods.next().is_none());
+        let matching = api.path_matching.unwrap_or(self.policy.path_matching);
+        let readings = self.request.readings(matching)?;
+        let announced = |method: &[u8]| {
+            let fits = |path: &[u8]| api.rules.first_match(path, |rule| rule.fits(method, path));
+            readings.iter().all(|reading| fits(&reading.path).is_some())
+        };
+        if !method.is_some_and(announced) {
+            return Ok(());
+        }
+        let headers = cors.preflight(origin).into_iter();
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes()));
+        Err(Stop::Preflight(Response {
+            status: 200,
+            headers: headers.collect(),
+            body: Vec::new(),
+        }))
+    }
+
+    /// The rule that is for the request, where the authority has API rules.
+    pub(super) fn find_rule(&self, readings: &[Reading<'_>]) -> Result<Option<&'a ApiRule>, Stop> {
+        match self.api {
+            Some(api) => self.rule_of(api, readings).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn rule_of(&self, api: &'a Api, readings: &[Reading<'_>]) -> Result<&'a ApiRule, Stop> {
+        let mut found: Option<&'a ApiRule> = None;
+        for reading in readings {
+            let fits = |rule: &ApiRule| rule.fits(&reading.method, &reading.path);
+            let rule = api.rules.first_match(&reading.path, fits);
+            match (found, rule) {
+                (None, rule) => found = Some(rule.ok_or(Reason::RuleUnknown)?),
+                (Some(found), Some(rule)) if std::ptr::eq(found, rule) => {}
+                _ => return Err(Reason::ReadingsDiffer.into()),
+            }
+        }
+        let rule = found.ok_or(Reason::RuleUnknown)?;
+        if matches!(rule.strategy, Strategy::Deny) {
+            return Err(Refusal::by(Reason::RuleDenied, Rc::clone(&rule.id)).into());
+        }
+        if !readings.iter().all(|reading| rule.admits(&reading.path)) {
+            return Err(Refusal::by(Reason::PolicyNotAllowed, Rc::clone(&rule.id)).into());
+        }
+        Ok(rule)
+    }
+
+    /// What a rule demands of the credential.
+    pub(super) fn demand_credential(
+        &self,
+        rule: Option<&ApiRule>,
+        reading: &Reading<'_>,
+        authenticated: Option<&Authenticated<'_>>,
+    ) -> Result<(), Stop> {
+        let Some(rule) = rule else { return Ok(()) };
+        let identity = authenticated.map(|it| &it.identity);
+        let facts = facts(self.request, reading, identity);
+        let lacking = match (&rule.strategy, rule.jwt()) {
+            (Strategy::Introspection(demand), _) => match authenticated {
+                Some(_) => demand.authorization.lacks(&facts),
+                None => Some((Reason::CredentialMissing, None)),
+            },
+            (_, Some(demand)) => demand.lacks(authenticated, &facts),
+            _ => None,
+        };
+        let Some((reason, scopes)) = lacking else {
+            return Ok(());
+        };
+        let refusal = Refusal::by(reason, Rc::clone(&rule.id));
+        Err(Refusal { scopes, ..refusal }.into())
+    }
+
+    /// What a rule sets for the upstream.
+    pub(super) fn set_by(&self, rule: &ApiRule, identity: Option<&Identity>) -> Vec<Change> {
+        let set = |name: &str, value: Option<Vec<u8>>| match value {
+            Some(value) => Change::Set(name.as_bytes().to_vec(), value),
+            // What a client wrote must not stand where the rule has nothing to say.
+            None => Change::Remove(name.as_bytes().to_vec()),
+        };
+        let headers = rule.headers.iter();
+        let mut changes: Vec<_> = headers
+            .map(|(name, format)| set(name, format.value(self.request, identity)))
+            .collect();
+        if !rule.cookies.is_empty() {
+            let octet = |byte: &u8| !b" \",;\\".contains(byte);
+            let cookies = rule.cookies.iter().filter_map(|(name, format)| {
+                let value = format.value(self.request, identity)?;
+                let plain = value.iter().all(octet);
+                plain.then(|| [name.as_bytes(), b"=", &value].concat())
+            });
+            let cookies = cookies.collect::<Vec<_>>().join(&b"; "[..]);
+            changes.push(set("cookie", Some(cookies).filter(|it| !it.is_empty())));
+        }
+        changes
+    }
+
+    /// What API rules with `dryRun` would do, as far as nobody has to be asked.
+    pub(super) fn preview(&mut self, sites: &[&'a Site]) {
+        let Some(api) = sites.iter().find_map(|site| site.dry_run_api.as_deref()) else {
+            return;
+        };
+        if let Err(Stop::Refuse(refusal)) = self.would(api) {
+            let rule = refusal.rule.clone().unwrap_or_else(|| Rc::clone(&api.id));
+            let rule = Some(rule);
+            self.notes
+                .push(Note::WouldRefuse(Refusal { rule, ..refusal }));
+        }
+    }
+
+    fn would(&mut self, api: &'a Api) -> Result<(), Stop> {
+        let matching = api.path_matching.unwrap_or(self.policy.path_matching);
+        let readings = self.request.readings(matching)?;
+        let rule = self.rule_of(api, &readings)?;
+        let (providers, authorizers) = (
+            &self.policy.introspection_providers,
+            &self.policy.authorizers,
+        );
+        let whom: Vec<&str> = match &rule.strategy {
+            Strategy::Introspection(demand) => {
+                let provider = providers.get(demand.provider);
+                provider.iter().map(|it| &*it.name).collect()
+            }
+            Strategy::ExtAuth(asked, _) => {
+                let asked = asked.iter().filter_map(|it| authorizers.get(*it));
+                asked.map(|it| it.name()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let would_ask = |whom: &str| Note::WouldAsk(Rc::clone(&rule.id), whom.into());
+        self.notes.extend(whom.into_iter().map(would_ask));
+        if rule.jwt().is_some() {
+            for reading in &readings {
+                let authenticated = self.authenticate(&[], reading, Some(rule))?;
+                self.demand_credential(Some(rule), reading, authenticated.as_ref())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+// === impl JwtDemand ===
+
+impl JwtDemand {
+    /// What a verified token lacks, and which scopes would have been needed.
+    fn lacks(
+        &self,
+        authenticated: Option<&Authenticated<'_>>,
+        facts: &Facts<'_>,
+    ) -> Option<(Reason, Option<Box<str>>)> {
+        let Some(Authenticated { identity, by, .. }) = authenticated else {
+            return Some((Reason::CredentialMissing, None));
+        };
+        let own = |rule: &Rc<_>| by.is_some_and(|by| std::ptr::eq(by, Rc::as_ptr(rule)));
+        if !self.authentications.iter().any(own) {
+            return Some((Reason::IssuerUntrusted, None));
+        }
+        // As Istio's `ISSUER/*`, which is what Kyma makes of an authentication.
+        if identity.subject().is_none_or(str::is_empty) {
+            return Some((Reason::SubjectMissing, None));
+        }
+        let mut closest = None;
+        for authorization in &self.authorizations {
+            match authorization.lacks(facts) {
+                None => return None,
+                // The next best thing is one that lacks only scopes.
+                Some(lacking) if lacking.0 == Reason::ScopeMissing => {
+                    closest.get_or_insert(lacking);
+                }
+                Some(_) => {}
+            }
+        }
+        let otherwise = || (Reason::AudienceMissing, None);
+        (!self.authorizations.is_empty()).then(|| closest.unwrap_or_else(otherwise))
+    }
+}
+
+// === impl Authorization ===
+
+impl Authorization {
+    fn lacks(&self, facts: &Facts<'_>) -> Option<(Reason, Option<Box<str>>)> {
+        if self.audiences.truth(facts) != Truth::True {
+            return Some((Reason::AudienceMissing, None));
+        }
+        let scopes = || Some(self.scope_text.clone());
+        (self.scopes.truth(facts) != Truth::True).then(|| (Reason::ScopeMissing, scopes()))
+    }
+}

@@ -161,6 +161,3 @@ fn matches_any(names: &[StringMatch], name: &str) -> bool {
 fn may_be_set(name: &[u8]) -> bool {
     std::str::from_utf8(name).is_ok_and(|name| !name.is_empty() && !is_owned_by_http(name))
 }
-
-#[cfg(test)]
-mod tests;

@@ -54,6 +54,8 @@ mod grpc;
 mod harness_itself;
 #[path = "envoy/hostile.rs"]
 mod hostile;
+#[path = "envoy/introspection.rs"]
+mod introspection;
 #[path = "envoy/key_sets.rs"]
 mod key_sets;
 #[path = "envoy/log.rs"]

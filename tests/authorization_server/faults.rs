@@ -31,6 +31,8 @@ pub enum Fault {
     Status { status: u16 },
     /// Answers 200 with a page, where JSON is due.
     Html,
+    /// Answers 200 with this document.
+    Json { document: serde_json::Value },
     /// Answers 200 with so many bytes of JSON white space.
     Huge { bytes: usize },
     /// Answers 302 to another place.
@@ -108,6 +110,7 @@ pub(super) async fn misbehave(
             (status, "a fault was ordered\n").into_response()
         }
         Fault::Html => Html("<!doctype html><title>Sign in</title><p>Not JSON.").into_response(),
+        Fault::Json { document } => axum::Json(document).into_response(),
         Fault::Huge { bytes } => (
             [(header::CONTENT_TYPE, "application/json")],
             vec![b' '; bytes],

@@ -1,1 +1,0 @@
-//! Replies and requests, as this side of the conversation sees them.

@@ -100,18 +100,13 @@ impl Authorizer {
         }
     }
 
-    /// What becomes of a request whose authorizer failed.
-    ///
-    /// # Errors
-    /// It is refused.
-    pub fn failed(&self) -> Result<(), Refusal> {
-        match self.source.fail_open {
-            true => Ok(()),
-            false => Err(Refusal {
-                status: Some(self.source.status_on_error),
-                ..Reason::AuthorizerFailed.into()
-            }),
-        }
+    /// What becomes of a request whose authorizer failed; nothing, if it goes on.
+    #[must_use]
+    pub fn failed(&self) -> Option<Refusal> {
+        (!self.source.fail_open).then(|| Refusal {
+            status: Some(self.source.status_on_error),
+            ..Reason::AuthorizerFailed.into()
+        })
     }
 
     fn changes(&self, reply: &HttpReply) -> Vec<Change> {

@@ -7,6 +7,7 @@ use crate::cache::{Caches, Introspected};
 use crate::introspection::{Introspection, Outage};
 use crate::policy::Policy;
 use crate::request::Headers;
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ pub struct Call {
 
 /// What is asked. Equal questions about a token have one answer; an authorizer is asked about one
 /// request, so that its answer is for that request alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Question {
     /// Whether a token is active.
     Introspection {
@@ -36,8 +37,8 @@ pub enum Question {
     Authorizer(usize),
 }
 
-/// An HTTP request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An HTTP request. It may hold a token and a credential.
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpCall {
     /// The Envoy cluster that it goes to.
     pub cluster: Box<str>,
@@ -117,5 +118,22 @@ impl Question {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Introspection { .. })
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Introspection { provider, .. } => write!(f, "Introspection({provider})"),
+            Self::Authorizer(authorizer) => write!(f, "Authorizer({authorizer})"),
+        }
+    }
+}
+
+/// Without headers and body.
+impl fmt::Debug for HttpCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpCall({}, {:?})", self.cluster, self.timeout)
     }
 }

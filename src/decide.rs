@@ -43,7 +43,7 @@ pub struct Answers {
 
 /// Why a look ends without a verdict that allows.
 enum Stop {
-    Refuse(Refusal),
+    Refuse(Box<Refusal>),
     Wait(SourceId),
     Call(Box<Call>),
     Preflight(Response),
@@ -85,7 +85,7 @@ pub fn decide(
     };
     let verdict = match look.judge() {
         Ok(allow) => Verdict::Allow(allow),
-        Err(Stop::Refuse(refusal)) => Verdict::Refuse(look.styled(refusal)),
+        Err(Stop::Refuse(refusal)) => Verdict::Refuse(look.styled(*refusal)),
         Err(Stop::Preflight(response)) => Verdict::Preflight(response),
         Err(Stop::Wait(source)) => return Step::Wait(source),
         Err(Stop::Call(call)) => return Step::Call(call),
@@ -202,13 +202,13 @@ impl<'a> Look<'a> {
 
 impl From<Refusal> for Stop {
     fn from(refusal: Refusal) -> Self {
-        Self::Refuse(refusal)
+        Self::Refuse(Box::new(refusal))
     }
 }
 
 impl From<Reason> for Stop {
     fn from(reason: Reason) -> Self {
-        Self::Refuse(reason.into())
+        Refusal::from(reason).into()
     }
 }
 

@@ -3,7 +3,7 @@
 //! Nothing that a client sent is in a name. The plugin increments; the command counts nothing.
 
 use crate::keys::Health;
-use crate::verdict::{Note, Reason, Refusal};
+use crate::verdict::{Note, Reason};
 
 /// Something that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl<'a> Counter<'a> {
         match note {
             Note::Audited(rule) => Self::Audited(rule),
             Note::WouldAsk(rule, _) => Self::WouldAsk(rule),
-            Note::WouldRefuse(Refusal { rule, .. }) => Self::WouldRefuse(rule.as_deref()),
+            Note::WouldRefuse(refusal) => Self::WouldRefuse(refusal.rule.as_deref()),
         }
     }
 

@@ -46,7 +46,7 @@ pub struct Decision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// A policy with `dryRun` would have refused the request.
-    WouldRefuse(Refusal),
+    WouldRefuse(Box<Refusal>),
     /// A rule of an `AUDIT` policy matches.
     Audited(Rc<str>),
     /// An `apiRules` entry with `dryRun` would have asked somebody: the rule, and whom.

@@ -347,3 +347,6 @@ pub(super) fn reference(at: At<'_>, known: &[&str], section: &str) -> Option<Str
     }
     Some(name.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

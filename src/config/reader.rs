@@ -247,9 +247,9 @@ impl<'a> At<'a> {
     pub(super) fn duration_in(&self, bounds: &RangeInclusive<Duration>) -> Option<Duration> {
         self.parsed(|text| {
             let whole = parse_duration(text).filter(|it| bounds.contains(it));
-            let (least, most) = (bounds.start().as_secs(), bounds.end().as_secs());
             whole.ok_or_else(|| {
-                format!("a duration from `{least}s` to `{most}s`, such as `30s` or `1m30s`")
+                let (least, most) = (written(*bounds.start()), written(*bounds.end()));
+                format!("a duration from `{least}` to `{most}`, such as `500ms` or `1m30s`")
             })
         })
     }
@@ -386,6 +386,14 @@ fn parse_duration(text: &str) -> Option<Duration> {
         rest = tail;
     }
     Some(total)
+}
+
+/// A duration as one writes it.
+fn written(duration: Duration) -> String {
+    match duration.subsec_millis() {
+        0 => format!("{}s", duration.as_secs()),
+        _ => format!("{}ms", duration.as_millis()),
+    }
 }
 
 /// A found value as it may stand in a fault: cut, on one line.

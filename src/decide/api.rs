@@ -128,11 +128,9 @@ impl<'a> Look<'a> {
         let Some(api) = sites.iter().find_map(|site| site.dry_run_api.as_deref()) else {
             return;
         };
-        if let Err(Stop::Refuse(refusal)) = self.would(api) {
-            let rule = refusal.rule.clone().unwrap_or_else(|| Rc::clone(&api.id));
-            let rule = Some(rule);
-            self.notes
-                .push(Note::WouldRefuse(Refusal { rule, ..refusal }));
+        if let Err(Stop::Refuse(mut refusal)) = self.would(api) {
+            refusal.rule.get_or_insert_with(|| Rc::clone(&api.id));
+            self.notes.push(Note::WouldRefuse(refusal));
         }
     }
 

@@ -91,14 +91,19 @@ impl<'a> Look<'a> {
         };
         match ruling.as_ref() {
             Ruling::Allowed(changes) => Ok(changes.clone()),
-            Ruling::Denied(response) => Err(Stop::Refuse(Refusal {
-                response: Some(Box::new(response.clone())),
-                ..Refusal::by(Reason::AuthorizerDenied, Rc::clone(by))
-            })),
-            Ruling::Failed => {
-                authorizer.failed()?;
-                Ok(Vec::new())
+            Ruling::Denied(response) => {
+                let refusal = Refusal::by(Reason::AuthorizerDenied, Rc::clone(by));
+                let response = Some(Box::new(response.clone()));
+                Err(Refusal {
+                    response,
+                    ..refusal
+                }
+                .into())
             }
+            Ruling::Failed => match authorizer.failed() {
+                Some(refusal) => Err(refusal.into()),
+                None => Ok(Vec::new()),
+            },
         }
     }
 

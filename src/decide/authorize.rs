@@ -45,9 +45,9 @@ impl Look<'_> {
         rules: fn(&Site) -> &RuleSet,
         facts: &Facts<'_>,
         trail: bool,
-    ) -> Result<Option<Rc<str>>, Refusal> {
+    ) -> Result<Option<Rc<str>>, Box<Refusal>> {
         if let Some(rule) = self.refusing(sites, |site| &rules(site).deny, facts) {
-            return Err(Refusal::by(Reason::PolicyDenied, rule));
+            return Err(Box::new(Refusal::by(Reason::PolicyDenied, rule)));
         }
         if !sites
             .iter()
@@ -66,10 +66,10 @@ impl Look<'_> {
                 .iter()
                 .flat_map(|site| rules(site).allow.near(facts.path))
         };
-        Err(Refusal {
+        Err(Box::new(Refusal {
             closest: trail.then(|| NearMiss::among(near(), facts)).flatten(),
             ..Reason::PolicyNotAllowed.into()
-        })
+        }))
     }
 
     /// The first rule that matches, of those whose match keeps a request from going on: with and

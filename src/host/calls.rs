@@ -53,7 +53,7 @@ impl Calls {
     }
 
     /// What is to be sent now.
-    pub fn to_send(&mut self) -> Vec<(u64, HttpCall)> {
+    pub fn take_queued(&mut self) -> Vec<(u64, HttpCall)> {
         std::mem::take(&mut self.queued)
     }
 

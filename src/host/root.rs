@@ -250,7 +250,7 @@ fn end_call(plugin: &Plugin, call: u64, reply: Option<HttpReply>, now: Duration)
 /// effective one after that.
 pub fn send_calls(plugin: &Plugin, now: Duration) {
     let calls = match plugin.state.try_borrow_mut() {
-        Ok(mut state) => state.calls.to_send(),
+        Ok(mut state) => state.calls.take_queued(),
         Err(_) => return,
     };
     for (id, http) in calls {

@@ -4,6 +4,7 @@
 //! with one line, or fails under `REQUIRE=all`. See `tests/harness` for the tools.
 
 mod authorization_server;
+mod authorizer;
 mod harness;
 #[path = "vectors/rfc.rs"]
 mod rfc_examples;

@@ -93,12 +93,8 @@ impl Switches {
     }
 }
 
-/// The middleware before every OAuth2 endpoint.
-pub(super) async fn misbehave(
-    State(switches): State<Switches>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// The middleware before every OAuth2 endpoint, and before the authorizer next door.
+pub async fn misbehave(State(switches): State<Switches>, request: Request, next: Next) -> Response {
     match switches.arrived(request.uri().path()) {
         Fault::None => next.run(request).await,
         Fault::Slow { milliseconds } => {

@@ -26,37 +26,26 @@ mod endpoints;
 mod faults;
 mod keys;
 mod options;
+mod serving;
 mod tokens;
 
-use std::{
-    collections::BTreeMap,
-    net::{Ipv4Addr, TcpListener},
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
-
-use tokio::runtime::Runtime;
+use std::{collections::BTreeMap, sync::Arc};
 
 #[allow(unused_imports, reason = "the face of this module; see above")]
 pub use self::{
-    faults::{Fault, Order, Switches},
+    faults::{Fault, Order, Switches, misbehave},
     keys::Key,
-    options::{Client, Issuer as IssuerOptions, Options, TokenFormat},
+    options::{Client, DEMO_CLIENT, DEMO_SECRET, Issuer as IssuerOptions, Options, TokenFormat},
+    serving::{Serving, bind},
     tokens::{Issuer, encode, now, sign_with, with_broken_signature},
 };
 
 /// A running server; dropping it stops it.
 pub struct AuthorizationServer {
-    port: u16,
     issuers: Vec<Arc<Issuer>>,
     switches: Switches,
-    /// Gone while the server is stopped.
-    runtime: Option<Runtime>,
+    serving: Serving,
 }
-
-/// How long to try for a port that someone else holds.
-const BIND_PATIENCE: Duration = Duration::from_secs(5);
 
 // === impl AuthorizationServer ===
 
@@ -64,8 +53,7 @@ impl AuthorizationServer {
     /// Starts in background threads and answers when this returns.
     pub fn start(options: Options) -> Self {
         let listener = bind(options.port);
-        let port = listener.local_addr().expect("a bound socket").port();
-        let url = format!("http://127.0.0.1:{port}");
+        let url = url_on(serving::port_of(&listener));
         let issuers = options.issuers.iter().enumerate().map(|(place, issuer)| {
             Arc::new(Issuer::new(
                 issuer,
@@ -73,41 +61,36 @@ impl AuthorizationServer {
                 format!("{url}/issuers/{}", issuer.name),
             ))
         });
-        let issuers = issuers.collect();
-        let mut server = AuthorizationServer {
-            port,
+        let issuers: Vec<_> = issuers.collect();
+        let switches = Switches::default();
+        let router = endpoints::router(&issuers, switches.clone());
+        AuthorizationServer {
             issuers,
-            switches: Switches::default(),
-            runtime: None,
-        };
-        server.serve(listener);
-        server
+            switches,
+            serving: Serving::start(listener, router),
+        }
     }
 
     /// Closes the port and every connection; keys, tokens, faults and counts stay.
     pub fn stop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(Duration::from_secs(1));
-        }
+        self.serving.stop();
     }
 
     /// Answers again on the same port after [`stop`](Self::stop).
     pub fn start_again(&mut self) {
-        if self.runtime.is_none() {
-            self.serve(bind(self.port));
-        }
+        self.serving.start_again();
     }
 
     pub fn port(&self) -> u16 {
-        self.port
+        self.serving.port()
     }
 
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        url_on(self.port())
     }
 
     /// The issuer of this name (its path segment, not its `iss`).
-    pub fn issuer(&self, name: &str) -> &Issuer {
+    pub fn issuer(&self, name: &str) -> &Arc<Issuer> {
         let found = self.issuers.iter().find(|issuer| issuer.name == name);
         found.unwrap_or_else(|| panic!("no issuer `{name}`"))
     }
@@ -134,41 +117,8 @@ impl AuthorizationServer {
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.switches.counts()
     }
-
-    fn serve(&mut self, listener: TcpListener) {
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let router = endpoints::router(&self.issuers, self.switches.clone());
-        let guard = runtime.enter();
-        listener
-            .set_nonblocking(true)
-            .expect("a socket that does not block");
-        let listener = tokio::net::TcpListener::from_std(listener).expect("a socket for tokio");
-        runtime.spawn(async move { axum::serve(listener, router).await });
-        drop(guard);
-        self.runtime = Some(runtime);
-    }
 }
 
-impl Drop for AuthorizationServer {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn bind(port: u16) -> TcpListener {
-    let deadline = Instant::now() + BIND_PATIENCE;
-    loop {
-        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-            Ok(listener) => return listener,
-            Err(error) if Instant::now() > deadline => {
-                panic!("cannot listen on port {port}: {error}")
-            }
-            Err(_) => thread::sleep(Duration::from_millis(20)),
-        }
-    }
+fn url_on(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
 }

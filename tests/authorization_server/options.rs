@@ -41,12 +41,16 @@ pub enum TokenFormat {
     Opaque,
 }
 
+/// The client that every issuer of the tutorials has.
+pub const DEMO_CLIENT: &str = "demo-client";
+pub const DEMO_SECRET: &str = "demo-secret";
+
 // === impl Options ===
 
 impl Options {
     /// The issuers of the tutorials: `demo`, `issuer-foo` and `issuer-bar`, each with one client.
     pub fn tutorials() -> Self {
-        let client = Client::new("demo-client", "demo-secret").scopes("read write");
+        let client = Client::new(DEMO_CLIENT, DEMO_SECRET).scopes("read write");
         let issuer = |name| Issuer::new(name).client(client.clone());
         Options {
             port: 0,

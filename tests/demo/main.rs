@@ -6,6 +6,8 @@
 
 #[path = "../authorization_server/mod.rs"]
 mod authorization_server;
+#[path = "../authorizer/mod.rs"]
+mod authorizer;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod tutorials;
@@ -14,7 +16,6 @@ mod world;
 use std::process::ExitCode;
 
 use harness::Version;
-use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use world::{GATEWAY, World};
 
@@ -77,8 +78,10 @@ fn play_all(world: &World) -> bool {
     let client = world.client();
     let mut differing = Vec::new();
     let mut count = 0;
+    let rows = world.tutorials.iter().flat_map(|tutorial| &tutorial.rows);
+    let width = rows.map(|row| row.request().len()).max().unwrap_or(0);
     println!(
-        "{:<8}  {:<54}  {:<8}  got",
+        "{:<8}  {:<width$}  {:<8}  got",
         "tutorial", "request", "expected"
     );
     for tutorial in &world.tutorials {
@@ -90,7 +93,7 @@ fn play_all(world: &World) -> bool {
             };
             let mark = if differences.is_empty() { "" } else { " !" };
             let (number, request, status) = (tutorial.number, row.request(), row.expected.status);
-            println!("{number:<8}  {request:<54}  {status:<8}  {got}{mark}");
+            println!("{number:<8}  {request:<width$}  {status:<8}  {got}{mark}");
             differing.extend(differences.iter().map(|one| format!("{request}\n  {one}")));
         }
     }
@@ -114,28 +117,16 @@ fn show(world: &World) -> bool {
             .for_each(|line| println!("     {line}"));
     }
     println!("\nTokens, good for an hour, from {}:\n", world.server.url());
-    for name in ["demo", "foo", "bar"] {
-        let issuer = world.server.issuer(name);
-        // ES256 signatures are short.
-        let token = issuer.sign(
-            issuer.claims(json!({})),
-            json!({"alg": "ES256", "kid": issuer.keys().es256.kid()}),
-        );
-        println!("{}={token}", name.to_uppercase());
+    for (name, token) in world.tutorials.iter().flat_map(|it| &it.tokens) {
+        println!("{name}={token}");
     }
     println!("\nTry:\n");
-    for (authority, path, token) in [
-        ("httpbin.example.com", "/status/200", None),
-        ("httpbin.example.com", "/headers", Some("DEMO")),
-        ("example.com", "/headers", Some("FOO")),
-        ("another-host.com", "/healthz", Some("FOO")),
-        ("another-host.com", "/healthz", Some("BAR")),
-    ] {
-        print!("curl -i {gateway}{path} -H 'Host: {authority}'");
-        match token {
-            Some(name) => println!(" \\\n  -H \"Authorization: Bearer ${name}\""),
-            None => println!(),
-        }
+    for line in world.tutorials.iter().flat_map(|it| it.tries) {
+        // The token on a line of its own.
+        println!(
+            "curl -i {gateway}{}",
+            line.replace(" -H \"", " \\\n  -H \"")
+        );
     }
     println!("\nCtrl-C ends it all.");
     true

@@ -1,4 +1,5 @@
-//! Everything the tutorials need, running: authorization server, httpbin, Envoy with the plugin.
+//! Everything the tutorials need, running: authorization server, authorizer, httpbin, Envoy with the
+//! plugin.
 //!
 //! It decides nothing and prints nothing. The demo shows it to a person, the tests ask it things.
 #![allow(
@@ -9,9 +10,10 @@
 use std::sync::Arc;
 
 use crate::{
-    authorization_server::{AuthorizationServer, Options},
-    harness::{Builder, Client, Envoy, Httpbin, Listener, Plugin, Tool, Version, httpbin},
-    tutorials::{self, AUTHORIZATION_SERVER, Tutorial},
+    authorization_server::{AuthorizationServer, DEMO_CLIENT, Options},
+    authorizer::Authorizer,
+    harness::{Client, Envoy, Httpbin, Listener, Plugin, Tool, Version, httpbin},
+    tutorials::{self, AUTHORIZATION_SERVER, AUTHORIZER, Tutorial},
 };
 
 /// A running world; dropping it ends all of it.
@@ -19,6 +21,7 @@ pub struct World {
     // Envoy goes first, so that it does not log the loss of the others.
     pub envoy: Envoy,
     pub httpbin: Arc<Httpbin>,
+    pub authorizer: Authorizer,
     pub server: AuthorizationServer,
     pub tutorials: Vec<Tutorial>,
 }
@@ -47,17 +50,22 @@ impl World {
         listener: impl FnOnce(Listener) -> Listener,
     ) -> Self {
         let mut server = AuthorizationServer::start(Options::tutorials());
+        let authorizer = Authorizer::start(server.issuer("demo").clone(), DEMO_CLIENT);
         let tutorials = tutorials::all(&server);
         let httpbin = httpbin::shared();
         before_envoy(&mut server);
         let plugin = Plugin::new(tutorials::plugin_config(&tutorials));
         let gateway = tutorials::listener(GATEWAY, &tutorials).filter(plugin.discovered());
-        let envoy = clusters(Envoy::builder(version), &server, &httpbin)
+        let envoy = Envoy::builder(version)
+            .cluster("httpbin", httpbin.port())
+            .cluster(AUTHORIZATION_SERVER, server.port())
+            .cluster(AUTHORIZER, authorizer.port())
             .listener(listener(gateway))
             .start();
         World {
             envoy,
             httpbin,
+            authorizer,
             server,
             tutorials,
         }
@@ -67,11 +75,4 @@ impl World {
     pub fn client(&self) -> Client {
         self.envoy.client(GATEWAY)
     }
-}
-
-/// Adds the clusters that the tutorials name.
-pub fn clusters(builder: Builder, server: &AuthorizationServer, httpbin: &Httpbin) -> Builder {
-    builder
-        .cluster("httpbin", httpbin.port())
-        .cluster(AUTHORIZATION_SERVER, server.port())
 }

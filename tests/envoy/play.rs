@@ -1,6 +1,9 @@
 //! The tutorials, row by row, as the demo plays them.
 
+use std::collections::BTreeSet;
+
 use crate::{
+    authorizer::Seen,
     harness::Version,
     world::{World, tools},
 };
@@ -22,6 +25,13 @@ on_every_envoy! {
             .map(|difference| format!("{}: {difference}", row.request())))
             .collect();
         assert!(differing.is_empty(), "{}", differing.join("\n"));
+        // Where tokens are verified inline, nobody else is asked.
+        let asked: BTreeSet<_> = world.authorizer.seen().iter().map(host).collect();
+        assert_eq!(asked, BTreeSet::from(["ext-auth.example.com".to_owned()]));
         world.envoy.assert_no_wasm_failures();
     }
+}
+
+fn host(seen: &Seen) -> String {
+    String::from_utf8_lossy(seen.headers["host"].as_bytes()).into_owned()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{AUTHORIZATION_SERVER, Body, Expected, Row, Tutorial};
+use super::{AUTHORIZATION_SERVER, Body, Expected, Row, Tutorial, short_token};
 use crate::authorization_server::AuthorizationServer;
 
 const EXAMPLE: &str = "example.com";
@@ -19,18 +19,15 @@ pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
             "appliesTo": [{"hosts": [EXAMPLE, ANOTHER]}],
         })
     };
-    let row = |name: &str, caller, authority, path, expected| {
-        let token = Some(server.issuer(name).token(json!({})));
-        Row {
-            authority,
-            path,
-            caller,
-            token,
-            expected,
-        }
+    let with_foo = |authority, path, expected| {
+        let token = server.issuer("foo").token(json!({}));
+        Row::get(authority, path, expected).token("issuer-foo", token)
     };
-    let with_foo = |authority, path, expected| row("foo", "issuer-foo", authority, path, expected);
-    let with_bar = |authority, path, expected| row("bar", "issuer-bar", authority, path, expected);
+    let with_bar = |authority, path, expected| {
+        let token = server.issuer("bar").token(json!({}));
+        Row::get(authority, path, expected).token("issuer-bar", token)
+    };
+    let short = |name| short_token(server.issuer(name), json!({}));
     Tutorial {
         number: 2,
         title: "Different issuers for different hosts and paths",
@@ -38,23 +35,25 @@ pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
             "example.com needs a token of `issuer-foo`",
             "another-host.com needs one of `issuer-bar`, and has only /healthz",
         ],
-        jwt_rules: vec![rule("foo"), rule("bar")],
-        authorization_policies: vec![json!({
-            "name": "issuers",
-            "namespace": "default",
-            "action": "ALLOW",
-            "appliesTo": [{"hosts": [EXAMPLE, ANOTHER]}],
-            "rules": [
-                {
-                    "from": [{"source": {"requestPrincipals": ["issuer-foo/*"]}}],
-                    "to": [{"operation": {"hosts": [EXAMPLE]}}],
-                },
-                {
-                    "from": [{"source": {"requestPrincipals": ["issuer-bar/*"]}}],
-                    "to": [{"operation": {"hosts": [ANOTHER], "paths": ["/healthz"]}}],
-                },
-            ],
-        })],
+        config: json!({
+            "jwtRules": [rule("foo"), rule("bar")],
+            "authorizationPolicies": [{
+                "name": "issuers",
+                "namespace": "default",
+                "action": "ALLOW",
+                "appliesTo": [{"hosts": [EXAMPLE, ANOTHER]}],
+                "rules": [
+                    {
+                        "from": [{"source": {"requestPrincipals": ["issuer-foo/*"]}}],
+                        "to": [{"operation": {"hosts": [EXAMPLE]}}],
+                    },
+                    {
+                        "from": [{"source": {"requestPrincipals": ["issuer-bar/*"]}}],
+                        "to": [{"operation": {"hosts": [ANOTHER], "paths": ["/healthz"]}}],
+                    },
+                ],
+            }],
+        }),
         // httpbin has no /healthz of its own.
         routes: vec![json!({
             "match": {
@@ -76,6 +75,12 @@ pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
             with_bar(ANOTHER, "/status/200", Expected::forbidden()),
             with_bar(EXAMPLE, "/status/200", Expected::forbidden()),
             with_bar(EXAMPLE, "/healthz", Expected::forbidden()),
+        ],
+        tokens: vec![("FOO", short("foo")), ("BAR", short("bar"))],
+        tries: &[
+            "/headers -H 'Host: example.com' -H \"Authorization: Bearer $FOO\"",
+            "/healthz -H 'Host: another-host.com' -H \"Authorization: Bearer $FOO\"",
+            "/healthz -H 'Host: another-host.com' -H \"Authorization: Bearer $BAR\"",
         ],
     }
 }

@@ -8,17 +8,22 @@
     reason = "each program that includes this uses its own part of it"
 )]
 
+#[path = "4-ext-auth.rs"]
+mod ext_auth;
 #[path = "2-issuers-hosts-paths.rs"]
 mod issuers_hosts_paths;
 #[path = "1-jwt.rs"]
 mod jwt;
+#[path = "5-oauth2-scopes.rs"]
+mod oauth2_scopes;
 
 use std::io;
 
-use serde_json::{Value, json};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    authorization_server::AuthorizationServer,
+    authorization_server::{AuthorizationServer, DEMO_CLIENT, DEMO_SECRET, Issuer},
     harness::{Client, Listener, Response},
 };
 
@@ -28,19 +33,29 @@ pub struct Tutorial {
     pub title: &'static str,
     /// What it guards, a line each.
     pub guards: &'static [&'static str],
-    pub jwt_rules: Vec<Value>,
-    pub authorization_policies: Vec<Value>,
+    /// Lists of the plugin's configuration by name, such as `jwtRules`; those of all tutorials are
+    /// put one after the other.
+    pub config: Value,
     /// Routes that it needs besides the one to httpbin.
     pub routes: Vec<Value>,
     pub rows: Vec<Row>,
+    /// Tokens to try by hand, by the names of shell variables.
+    pub tokens: Vec<(&'static str, String)>,
+    /// What to try by hand: what `curl -i GATEWAY` takes further.
+    pub tries: &'static [&'static str],
 }
 
 /// One request and what must come of it.
 pub struct Row {
+    pub method: &'static str,
     pub authority: &'static str,
     pub path: &'static str,
+    /// Sent as `curl -d` does; empty is none.
+    pub body: &'static str,
     /// Who asks, in words: `no token`, `expired token`.
     pub caller: &'static str,
+    /// Before the token in `Authorization`.
+    pub scheme: &'static str,
     pub token: Option<String>,
     pub expected: Expected,
 }
@@ -49,6 +64,10 @@ pub struct Row {
 pub struct Expected {
     pub status: u16,
     pub body: Body,
+    /// Headers with these values.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// `www-authenticate` for the URL of the request, with this behind the realm.
+    pub challenge: Option<&'static str>,
 }
 
 /// What the body of an answer must be.
@@ -57,31 +76,40 @@ pub enum Body {
     Text(&'static str),
     /// A JSON document with these values at these pointers; `null` also stands for absent.
     Json(Vec<(&'static str, Value)>),
-    /// This text, and the challenge that Envoy's jwt_authn sends with it.
-    BadToken(&'static str),
 }
 
 /// The cluster that reaches the authorization server.
 pub const AUTHORIZATION_SERVER: &str = "authorization-server";
+
+/// The cluster that reaches the external authorizer.
+pub const AUTHORIZER: &str = "oauth2-proxy";
 
 /// So many characters of an unexpected text are shown.
 const SHOWN: usize = 120;
 
 /// Every tutorial built so far, in order.
 pub fn all(server: &AuthorizationServer) -> Vec<Tutorial> {
-    vec![jwt::tutorial(server), issuers_hosts_paths::tutorial(server)]
+    vec![
+        jwt::tutorial(server),
+        issuers_hosts_paths::tutorial(server),
+        ext_auth::tutorial(server),
+        oauth2_scopes::tutorial(server),
+    ]
 }
 
 /// The one plugin configuration in which they all live.
 pub fn plugin_config(tutorials: &[Tutorial]) -> Value {
-    let every =
-        |part: fn(&Tutorial) -> &[Value]| tutorials.iter().flat_map(part).collect::<Vec<_>>();
-    json!({
-        "version": 1,
-        "defaultAction": "DENY",
-        "jwtRules": every(|tutorial| &tutorial.jwt_rules),
-        "authorizationPolicies": every(|tutorial| &tutorial.authorization_policies),
-    })
+    let mut lists = Map::new();
+    for part in tutorials.iter().map(|tutorial| &tutorial.config) {
+        for (name, list) in part.as_object().expect("lists by name") {
+            let whole = lists.entry(name.as_str()).or_insert_with(|| json!([]));
+            let whole = whole.as_array_mut().expect("a list");
+            whole.extend(list.as_array().expect("a list").iter().cloned());
+        }
+    }
+    lists.insert("version".to_owned(), 1.into());
+    lists.insert("defaultAction".to_owned(), "DENY".into());
+    Value::Object(lists)
 }
 
 /// A listener with the routes that they need.
@@ -92,20 +120,98 @@ pub fn listener(name: &str, tutorials: &[Tutorial]) -> Listener {
     routes.fold(Listener::new(name), Listener::route)
 }
 
+/// A valid token to paste: ES256 signatures are short.
+fn short_token(issuer: &Issuer, claims: Value) -> String {
+    issuer.sign(issuer.claims(claims), json!({"alg": "ES256"}))
+}
+
+/// An opaque token with this scope, as the demo's client gets it from the token endpoint.
+fn fetched_token(server: &AuthorizationServer, issuer: &Issuer, scope: &str) -> String {
+    let endpoint = format!("{}/oauth2/token", issuer.url);
+    let path = endpoint.strip_prefix(&server.url()).expect("a URL of it");
+    let form = format!("grant_type=client_credentials&scope={scope}&token_format=opaque");
+    let credentials = STANDARD.encode(format!("{DEMO_CLIENT}:{DEMO_SECRET}"));
+    let answer = Client::new(server.port())
+        .post(path, form)
+        .header("content-type", FORM)
+        .header("authorization", format!("Basic {credentials}"))
+        .send()
+        .expect("an answer of the token endpoint");
+    let answer = answer.json();
+    let token = answer["access_token"].as_str();
+    token
+        .unwrap_or_else(|| panic!("no token in {answer}"))
+        .to_owned()
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
 // === impl Row ===
 
 impl Row {
+    /// Without a body, and without a token.
+    fn new(
+        method: &'static str,
+        authority: &'static str,
+        path: &'static str,
+        expected: Expected,
+    ) -> Self {
+        Row {
+            method,
+            authority,
+            path,
+            body: "",
+            caller: "no token",
+            scheme: "Bearer",
+            token: None,
+            expected,
+        }
+    }
+
+    fn get(authority: &'static str, path: &'static str, expected: Expected) -> Self {
+        Row::new("GET", authority, path, expected)
+    }
+
+    fn body(mut self, body: &'static str) -> Self {
+        self.body = body;
+        self
+    }
+
+    fn scheme(mut self, scheme: &'static str) -> Self {
+        self.scheme = scheme;
+        self
+    }
+
+    fn caller(mut self, caller: &'static str) -> Self {
+        self.caller = caller;
+        self
+    }
+
+    fn token(mut self, caller: &'static str, token: impl Into<String>) -> Self {
+        self.caller = caller;
+        self.token = Some(token.into());
+        self
+    }
+
     /// `GET httpbin.example.com/status/200, no token`.
     pub fn request(&self) -> String {
-        format!("GET {}{}, {}", self.authority, self.path, self.caller)
+        format!(
+            "{} {}{}, {}",
+            self.method, self.authority, self.path, self.caller
+        )
     }
 
     pub fn send(&self, client: &Client) -> io::Result<Response> {
-        let request = client.get(self.path).authority(self.authority);
-        match &self.token {
-            Some(token) => request.bearer(token).send(),
-            None => request.send(),
+        let mut request = client
+            .request(self.method, self.path)
+            .authority(self.authority);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("{} {token}", self.scheme));
         }
+        if !self.body.is_empty() {
+            request = request.header("content-type", FORM).body(self.body);
+        }
+        request.send()
     }
 
     /// Everything in which the answer differs from what is expected, a line each.
@@ -136,16 +242,18 @@ impl Row {
                     );
                 }
             }
-            Body::BadToken(text) => {
-                compare("body", (*text).to_owned(), answer.text());
-                let realm = format!("http://{}{}", self.authority, self.path);
-                let challenge = format!("Bearer realm=\"{realm}\", error=\"invalid_token\"");
-                compare(
-                    "www-authenticate",
-                    challenge,
-                    answer.header("www-authenticate").unwrap_or_default(),
-                );
-            }
+        }
+        let challenge = self.expected.challenge.map(|rest| {
+            let realm = format!("http://{}{}", self.authority, self.path);
+            (
+                "www-authenticate",
+                format!("Bearer realm=\"{realm}\"{rest}"),
+            )
+        });
+        let headers = self.expected.headers.iter();
+        let headers = headers.map(|(name, value)| (*name, (*value).to_owned()));
+        for (name, value) in headers.chain(challenge) {
+            compare(name, value, answer.header(name).unwrap_or_default());
         }
         found
     }
@@ -154,23 +262,36 @@ impl Row {
 // === impl Expected ===
 
 impl Expected {
+    fn new(status: u16, body: Body) -> Self {
+        Expected {
+            status,
+            body,
+            headers: Vec::new(),
+            challenge: None,
+        }
+    }
+
     fn ok(body: Body) -> Self {
-        Expected { status: 200, body }
+        Expected::new(200, body)
     }
 
     /// Refused by a policy.
     fn forbidden() -> Self {
-        Expected {
-            status: 403,
-            body: Body::Text("RBAC: access denied"),
-        }
+        Expected::new(403, Body::Text("RBAC: access denied"))
     }
 
     /// Refused for a token that does not verify.
     fn bad_token(text: &'static str) -> Self {
-        Expected {
-            status: 401,
-            body: Body::BadToken(text),
-        }
+        Expected::new(401, Body::Text(text)).challenge(r#", error="invalid_token""#)
+    }
+
+    fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    fn challenge(mut self, rest: &'static str) -> Self {
+        self.challenge = Some(rest);
+        self
     }
 }

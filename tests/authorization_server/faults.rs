@@ -103,7 +103,11 @@ pub async fn misbehave(State(switches): State<Switches>, request: Request, next:
         }
         Fault::Status { status } => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, "a fault was ordered\n").into_response()
+            match status {
+                // Such an answer has no body (RFC 9110, 15.3.5).
+                StatusCode::NO_CONTENT => status.into_response(),
+                status => (status, "a fault was ordered\n").into_response(),
+            }
         }
         Fault::Html => Html("<!doctype html><title>Sign in</title><p>Not JSON.").into_response(),
         Fault::Json { document } => axum::Json(document).into_response(),

@@ -45,6 +45,8 @@ macro_rules! on_every_envoy {
 mod algorithms;
 #[path = "envoy/authorization_server_itself.rs"]
 mod authorization_server_itself;
+#[path = "envoy/authorizer_itself.rs"]
+mod authorizer_itself;
 #[path = "envoy/authorizers.rs"]
 mod authorizers;
 #[path = "envoy/connection.rs"]

@@ -19,7 +19,13 @@ pub struct Guarded {
     /// The key set, as text.
     pub jwks: String,
     pub rules: Vec<Rule>,
+    /// Where the issuer introspects tokens, through the cluster [`ISSUER`]; id and secret of a client.
+    pub introspection_url: String,
+    pub client: (&'static str, &'static str),
 }
+
+/// The cluster that reaches the issuer.
+pub const ISSUER: &str = "issuer";
 
 /// Who may do what: any token of the issuer, this method, on this authority and path.
 pub struct Rule {
@@ -53,6 +59,7 @@ pub enum Tokens {
 /// What all others are compared with.
 pub const NO_FILTER: &str = "no filter";
 const NATIVE_WARM: &str = "jwt_authn with cache + rbac, warm";
+const WARM: &str = "Portcullis, warm";
 const NATIVE_COLD_RS256: &str = "jwt_authn without cache + rbac, cold RS256";
 const NATIVE_COLD_ES256: &str = "jwt_authn without cache + rbac, cold ES256";
 
@@ -64,7 +71,13 @@ pub fn all(guarded: &Guarded) -> Vec<Contender> {
     let mut all = vec![
         Contender::new(NO_FILTER, One, Vec::new()),
         Contender::new(NATIVE_WARM, One, native(true)),
-        Contender::new("Portcullis, warm", One, ours(None, "warm")).against(NATIVE_WARM),
+        Contender::new(WARM, One, ours(None, "warm")).against(NATIVE_WARM),
+        Contender::new(
+            "Portcullis, introspected before",
+            One,
+            introspecting(guarded),
+        )
+        .against(WARM),
     ];
     // Other builds of the module, to see what a change gives; they may do less, such as nothing.
     for module in env::var("BENCH_MODULES")
@@ -109,6 +122,45 @@ fn portcullis(guarded: &Guarded, module: Option<&str>, name: &str) -> Filter {
         plugin.module = module.into();
     }
     plugin.inline()
+}
+
+/// The same rules for whoever has a token that the issuer calls active.
+fn introspecting(guarded: &Guarded) -> Vec<Filter> {
+    let rule = |rule: &Rule| {
+        json!({
+            "path": rule.path, "methods": [rule.method],
+            "oauth2Introspection": {"provider": "bench", "forwardToken": false},
+        })
+    };
+    let authorities: BTreeSet<_> = guarded.rules.iter().map(|rule| &rule.authority).collect();
+    let entries = authorities.iter().enumerate().map(|(index, authority)| {
+        let own = guarded
+            .rules
+            .iter()
+            .filter(|rule| rule.authority == **authority);
+        json!({
+            "name": format!("bench-{index}"),
+            "hosts": [authority],
+            "errorStyle": "istio",
+            "rules": own.map(rule).collect::<Vec<_>>(),
+        })
+    });
+    let (id, secret) = guarded.client;
+    let mut plugin = Plugin::new(json!({
+        "version": 1,
+        "defaultAction": "DENY",
+        "introspectionProviders": [{
+            "name": "bench",
+            "introspectionUrl": guarded.introspection_url,
+            "cluster": ISSUER,
+            "clientId": id,
+            "clientSecret": secret,
+            "cache": {"ttl": "1h"},
+        }],
+        "apiRules": entries.collect::<Vec<_>>(),
+    }));
+    plugin.name = "portcullis-introspecting".to_owned();
+    vec![plugin.inline()]
 }
 
 fn configuration(guarded: &Guarded) -> Value {

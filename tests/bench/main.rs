@@ -16,15 +16,17 @@ mod wrk;
 
 use std::{collections::BTreeSet, env, fs, path::Path, path::PathBuf, time::Instant};
 
-use authorization_server::{AuthorizationServer, IssuerOptions, Options};
-use contenders::{Contender, Guarded, NO_FILTER, Rule};
+use authorization_server::{AuthorizationServer, Client as OauthClient, IssuerOptions, Options};
+use contenders::{Contender, Guarded, ISSUER, NO_FILTER, Rule, Tokens};
 use harness::{Envoy, Tool, Version, requirements};
 use report::Measured;
+use serde_json::json;
 use tokens::TokenFiles;
 use wrk::Target;
 
 const AUTHORITY: &str = "bench.example.com";
 const PATH: &str = "/items/1";
+const CLIENT: (&str, &str) = ("bench", "bench-secret");
 const WARM_UP_SECONDS: u32 = 1;
 /// More than the requests that wrk has under way when it ends.
 const UNCOUNTED: usize = 64;
@@ -42,11 +44,15 @@ fn main() {
     let seconds = number_from_environment("BENCH_SECONDS", 3);
     let only = env::var("BENCH_ONLY").unwrap_or_default();
 
-    let server = AuthorizationServer::start(Options::default().issuer(IssuerOptions::new("bench")));
+    let client = OauthClient::new(CLIENT.0, CLIENT.1);
+    let issuer = IssuerOptions::new("bench").client(client);
+    let server = AuthorizationServer::start(Options::default().issuer(issuer));
     let issuer = server.issuer("bench");
     let guarded = Guarded {
         issuer: issuer.iss.clone(),
         jwks: issuer.jwks().to_string(),
+        introspection_url: format!("{}/oauth2/introspect", issuer.url),
+        client: CLIENT,
         rules: vec![Rule {
             authority: AUTHORITY.to_owned(),
             method: "GET".to_owned(),
@@ -58,9 +64,16 @@ fn main() {
     eprintln!("bench: signing tokens");
     let kinds: BTreeSet<_> = contenders.iter().map(|one| one.tokens).collect();
     let files = TokenFiles::make(issuer, kinds.into_iter());
+    // The one token of the warm contenders is one that can be introspected, too.
+    if contenders.iter().any(|one| one.tokens == Tokens::One) {
+        issuer.remember(&files.first(Tokens::One), issuer.claims(json!({})));
+    }
     let listeners = contenders.iter().map(Contender::listener);
     let envoy = listeners
-        .fold(Envoy::builder(version), harness::Builder::listener)
+        .fold(
+            Envoy::builder(version).cluster(ISSUER, server.port()),
+            harness::Builder::listener,
+        )
         .start();
     wrk::pin(&envoy);
     for contender in &contenders {

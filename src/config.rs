@@ -131,7 +131,7 @@ impl Config {
         let introspection_providers =
             introspection_providers::read(fields.optional("introspectionProviders"));
         let extension_providers = extension_providers::read(fields.optional("extensionProviders"));
-        let known = api_rules::Known {
+        let known = Known {
             introspection_providers: introspection_providers
                 .iter()
                 .map(|it| it.name.as_str())
@@ -144,7 +144,7 @@ impl Config {
         let api_rules = api_rules::read(fields.optional("apiRules"), &known);
         let mesh = mesh::read(fields.optional("mesh"));
         let authorization_policies =
-            authorization_policies::read(fields.optional("authorizationPolicies"), &mesh);
+            authorization_policies::read(fields.optional("authorizationPolicies"), &mesh, &known);
         let limits = limits::read(fields.optional("limits"));
         fields.finish();
 
@@ -236,6 +236,12 @@ impl AppliesTo {
             })
         })
     }
+}
+
+/// The names of what rules and policies may refer to.
+struct Known<'a> {
+    introspection_providers: Vec<&'a str>,
+    extension_providers: Vec<&'a str>,
 }
 
 /// `pathMatching`

@@ -6,7 +6,7 @@
 use super::introspection_providers::SCOPE_STRATEGIES;
 use super::reader::{At, Fields};
 use super::values::{self, texts};
-use super::{CorsPolicy, JwtRule, PathMatching, cors_policy, hosts, jwt_rules};
+use super::{CorsPolicy, JwtRule, Known, PathMatching, cors_policy, hosts, jwt_rules};
 use crate::format::Format;
 use crate::policy::{ApiPath, AuthorityPattern, ScopeStrategy};
 use std::collections::HashSet;
@@ -123,12 +123,6 @@ const METHODS: [(&str, &str); 9] = [
     ("TRACE", "TRACE"),
     ("PATCH", "PATCH"),
 ];
-
-/// The names of what rules may refer to.
-pub(super) struct Known<'a> {
-    pub introspection_providers: Vec<&'a str>,
-    pub extension_providers: Vec<&'a str>,
-}
 
 pub(super) fn read(at: Option<At<'_>>, known: &Known<'_>) -> Vec<ApiRules> {
     let Some(at) = at else { return Vec::new() };
@@ -337,7 +331,7 @@ fn ext_auth(at: At<'_>, known: &Known<'_>) -> Option<Strategy> {
 }
 
 /// A name that stands in another section.
-pub(super) fn reference(at: At<'_>, known: &[&str], section: &str) -> Option<String> {
+fn reference(at: At<'_>, known: &[&str], section: &str) -> Option<String> {
     let name = at.text()?;
     if !known.contains(&name) {
         at.fault(format!(

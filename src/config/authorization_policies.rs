@@ -2,10 +2,10 @@
 //!
 //! Reads and checks; the meaning of the values is [`crate::policy`]'s.
 
-use super::AppliesTo;
 use super::demands::{self, Context, Demand};
 use super::mesh::Mesh;
 use super::reader::{At, Fields};
+use super::{AppliesTo, Known};
 
 /// One policy.
 #[derive(Debug)]
@@ -65,11 +65,17 @@ const EXCLUSIVE: [(&str, &str); 2] = [
     ("serviceAccounts", "namespaces"),
 ];
 
-pub(super) fn read(at: Option<At<'_>>, mesh: &Mesh) -> Vec<AuthorizationPolicy> {
+pub(super) fn read(at: Option<At<'_>>, mesh: &Mesh, known: &Known<'_>) -> Vec<AuthorizationPolicy> {
     let Some(at) = at else { return Vec::new() };
     let mut seen = std::collections::HashSet::new();
     at.list(|at| {
         let policy = policy(at, mesh)?;
+        let provider = policy.provider.as_deref();
+        if let Some(name) = provider.filter(|name| !known.extension_providers.contains(name)) {
+            at.warn(format!(
+                "`{name}` is not among `extensionProviders`: what the policy matches is refused"
+            ));
+        }
         if !seen.insert((policy.namespace.clone(), policy.name.clone())) {
             at.fault(
                 "another policy has the same `namespace` and `name`; give it a name of its own",

@@ -15,7 +15,7 @@ use crate::config::DefaultAction;
 use crate::keys::{Keys, SourceId};
 use crate::policy::{Api, ApiRule, Policy, Site};
 use crate::request::Request;
-use crate::verdict::{Allow, Change, Class, Decision, Note, Reason, Refusal, Response, Verdict};
+use crate::verdict::{Allow, Change, Decision, Note, Reason, Refusal, Response, Verdict};
 use authenticate::{Authenticated, removal};
 use std::time::Duration;
 
@@ -158,7 +158,8 @@ impl<'a> Look<'a> {
     fn styled(&self, mut refusal: Refusal) -> Refusal {
         let Some(api) = self.api else { return refusal };
         refusal.style = self.rule.map_or(api.style, |rule| rule.style);
-        if refusal.reason.class() != Class::Policy {
+        // Where no policy allows a request, there is none to name.
+        if refusal.reason != Reason::PolicyNotAllowed {
             let id = self.rule.map_or(&api.id, |rule| &rule.id);
             refusal.rule.get_or_insert_with(|| id.clone());
         }

@@ -157,11 +157,24 @@ impl<'a> Look<'a> {
         self.notes.extend(whom.into_iter().map(would_ask));
         if rule.jwt().is_some() {
             for reading in &readings {
-                let authenticated = self.authenticate(&[], reading, Some(rule))?;
+                let authenticated = self.authenticate(&[], reading, Some(rule));
+                let authenticated = authenticated.map_err(|stop| stop.at(rule))?;
                 self.demand_credential(Some(rule), reading, authenticated.as_ref())?;
             }
         }
         Ok(())
+    }
+}
+
+// === impl Stop ===
+
+impl Stop {
+    /// The same, for the requests of a rule.
+    fn at(mut self, rule: &ApiRule) -> Self {
+        if let Self::Refuse(refusal) = &mut self {
+            refusal.rule.get_or_insert_with(|| Rc::clone(&rule.id));
+        }
+        self
     }
 }
 

@@ -161,9 +161,9 @@ pub(super) struct Expect {
     pub trail: Option<String>,
     /// What policies that do not decide say, as the plugin logs it.
     pub notes: Option<Vec<String>>,
-    /// Headers of the answer; `*` is any value.
+    /// Headers of the answer; `*` is any value, null that there is none.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Option<String>>,
     pub upstream: Option<Upstream>,
 }
 

@@ -350,8 +350,8 @@ fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
     }
     for (name, expected) in &expect.headers {
         let got = outcome.headers.get(&name.to_lowercase());
-        if expected != "*" || got.is_none() {
-            differ(&format!("header {name}"), &Some(expected), &got);
+        if expected.as_deref() != Some("*") || got.is_none() {
+            differ(&format!("header {name}"), &expected.as_ref(), &got);
         }
     }
     if let Some(Upstream { set, removed }) = &expect.upstream {

@@ -67,7 +67,7 @@ impl<'a> Look<'a> {
     /// Verifies the token of the request, if it has one and a rule in scope looks for it.
     ///
     /// Where an API rule lets anybody in, or leaves the judgement to somebody else, a token that
-    /// nobody here verifies is no identity, and no fault.
+    /// nobody here verifies is no identity, and no fault, unless one is demanded all the same.
     pub(super) fn authenticate(
         &mut self,
         sites: &[&'a Site],
@@ -102,9 +102,10 @@ impl<'a> Look<'a> {
         if let Some(Strategy::Introspection(demand)) = strategy {
             return self.introspect(demand, token).map(Some);
         }
+        let required = rules.iter().any(|rule| rule.required);
         let Token { text, places } = token;
         let Some(text) = text else {
-            return match rules.iter().any(|rule| rule.required) {
+            return match required {
                 true => Err(Reason::TokenMissing.into()),
                 false => Ok(None),
             };
@@ -115,7 +116,7 @@ impl<'a> Look<'a> {
             Some(Strategy::NoAuth | Strategy::ExtAuth(_, None))
         );
         let (rule, claims) = match verified {
-            Err(Stop::Refuse(_)) if may_be_nobody => return Ok(None),
+            Err(Stop::Refuse(_)) if may_be_nobody && !required => return Ok(None),
             verified => verified?,
         };
         let identity = claims.verified(Rc::clone(&rule.space_delimited));

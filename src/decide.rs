@@ -195,7 +195,9 @@ impl<'a> Look<'a> {
         let names = self.request.headers.iter().map(|(name, _)| name);
         let owned = names.filter(|name| {
             let mut there = sites.iter().map(|site| &site.owned_headers);
-            self.policy.owned_headers.contains(name) || there.any(|it| it.contains(name))
+            self.policy.owned_headers.contains(name)
+                || there.any(|it| it.contains(name))
+                || self.rule.is_some_and(|rule| rule.sets_respelled(name))
         });
         owned.map(|name| Change::Remove(name.to_vec())).collect()
     }

@@ -12,7 +12,7 @@ mod path;
 pub use connection::{Connection, MetadataKey, Needs, Peer, UNKNOWN_CONNECTION};
 pub use headers::{Headers, MalformedHeaders};
 pub use normalize::PathNormalization;
-pub use owned::OwnedHeaders;
+pub use owned::{OwnedHeaders, is_same_header};
 pub use path::{MAX_UNUSUAL_BYTES, UnreadablePath, query_of, readings as path_readings};
 
 use crate::config::PathMatching;

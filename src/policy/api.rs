@@ -10,7 +10,7 @@ use super::{ApiPath, Condition, JwtRule, PathPattern, Rules};
 use crate::config::PathMatching;
 use crate::format::Format;
 use crate::reply::Style;
-use crate::request::Request;
+use crate::request::{Request, is_same_header};
 use regex_lite::Regex;
 use std::rc::Rc;
 
@@ -134,6 +134,13 @@ impl ApiRule {
     #[must_use]
     pub fn admits(&self, path: &[u8]) -> bool {
         self.path.within().is_none_or(|it| it.matches(path))
+    }
+
+    /// Whether a header, by its name, is another spelling of one that it sets.
+    #[must_use]
+    pub fn sets_respelled(&self, name: &[u8]) -> bool {
+        let mut set = self.headers.iter().map(|(name, _)| name.as_bytes());
+        set.any(|set| set != name && is_same_header(set, name))
     }
 
     /// What a verified token must carry, if the rule is for such tokens.

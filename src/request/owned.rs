@@ -94,6 +94,12 @@ pub(super) fn fold(name: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
+/// Whether two header names are the same to such a server.
+#[must_use]
+pub fn is_same_header(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && fold(one).eq(fold(other))
+}
+
 fn length_bit(length: usize) -> u64 {
     1_u64.wrapping_shl(u32::try_from(length.min(63)).unwrap_or(63))
 }

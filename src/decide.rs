@@ -14,7 +14,7 @@ use crate::call::{Answer, Call};
 use crate::config::DefaultAction;
 use crate::keys::{Keys, SourceId};
 use crate::policy::{Api, ApiRule, Policy, Site};
-use crate::request::Request;
+use crate::request::{ReadPath, Request};
 use crate::verdict::{Allow, Change, Decision, Note, Reason, Refusal, Response, Verdict};
 use authenticate::{Authenticated, removal};
 use std::time::Duration;
@@ -183,8 +183,8 @@ impl<'a> Look<'a> {
             .request
             .readings(self.policy.path_matching)?
             .into_iter();
-        let exempts = |path: &[u8]| exempt.iter().any(|pattern| pattern.matches(path));
-        match readings.all(|reading| exempts(&reading.path)) {
+        let exempts = |path: ReadPath<'_>| exempt.iter().any(|pattern| pattern.matches(path));
+        match readings.all(|reading| exempts(reading.read_path())) {
             true => Ok(()),
             false => Err(Reason::HttpsRequired.into()),
         }

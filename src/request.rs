@@ -46,6 +46,17 @@ pub struct Reading<'a> {
     pub method: Cow<'a, [u8]>,
     /// The path without query and fragment.
     pub path: Cow<'a, [u8]>,
+    /// Whether that is the path as it was sent; other readings are decoded.
+    pub as_sent: bool,
+}
+
+/// One reading of a path, as patterns see it.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadPath<'a> {
+    /// Without query and fragment.
+    pub bytes: &'a [u8],
+    /// Whether it is the path as it was sent; other readings are decoded.
+    pub as_sent: bool,
 }
 
 /// Headers by which frameworks let a client name another method.
@@ -124,10 +135,11 @@ impl<'a> Request<'a> {
             PathMatching::Istio => vec![Cow::Borrowed(self.method)],
             PathMatching::Strict => self.methods()?,
         };
-        let readings = paths.iter().flat_map(|path| {
-            let reading = |method: &Cow<'a, [u8]>| Reading {
+        let readings = paths.iter().enumerate().flat_map(|(index, path)| {
+            let reading = move |method: &Cow<'a, [u8]>| Reading {
                 method: method.clone(),
                 path: path.clone(),
+                as_sent: index == 0,
             };
             methods.iter().map(reading)
         });
@@ -186,6 +198,31 @@ impl<'a> Request<'a> {
             methods.push(Cow::Owned(method));
         }
         Ok(methods)
+    }
+}
+
+// === impl Reading ===
+
+impl Reading<'_> {
+    /// Its path, as patterns see it.
+    #[must_use]
+    pub fn read_path(&self) -> ReadPath<'_> {
+        ReadPath {
+            bytes: &self.path,
+            as_sent: self.as_sent,
+        }
+    }
+}
+
+// === impl ReadPath ===
+
+/// A path as it was sent.
+impl<'a> From<&'a [u8]> for ReadPath<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            as_sent: true,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::authorize::facts;
 use super::{Look, Stop};
 use crate::identity::Identity;
 use crate::policy::{Api, ApiRule, Authorization, Facts, JwtDemand, Site, Strategy, Truth};
-use crate::request::Reading;
+use crate::request::{ReadPath, Reading};
 use crate::verdict::{Change, Note, Reason, Refusal, Response};
 use std::rc::Rc;
 
@@ -30,8 +30,11 @@ impl<'a> Look<'a> {
         let matching = api.path_matching.unwrap_or(self.policy.path_matching);
         let readings = self.request.readings(matching)?;
         let announced = |method: &[u8]| {
-            let fits = |path: &[u8]| api.rules.first_match(path, |rule| rule.fits(method, path));
-            readings.iter().all(|reading| fits(&reading.path).is_some())
+            let fits = |path: ReadPath<'_>| {
+                let rule = api.rules.first_match(path, |rule| rule.fits(method, path));
+                rule.is_some()
+            };
+            readings.iter().all(|reading| fits(reading.read_path()))
         };
         if !method.is_some_and(announced) {
             return Ok(());
@@ -56,8 +59,10 @@ impl<'a> Look<'a> {
     fn rule_of(&self, api: &'a Api, readings: &[Reading<'_>]) -> Result<&'a ApiRule, Stop> {
         let mut found: Option<&'a ApiRule> = None;
         for reading in readings {
-            let fits = |rule: &ApiRule| rule.fits(&reading.method, &reading.path);
-            let rule = api.rules.first_match(&reading.path, fits);
+            let path = reading.read_path();
+            let rule = api
+                .rules
+                .first_match(path, |rule| rule.fits(&reading.method, path));
             match (found, rule) {
                 (None, rule) => found = Some(rule.ok_or(Reason::RuleUnknown)?),
                 (Some(found), Some(rule)) if std::ptr::eq(found, rule) => {}
@@ -68,7 +73,10 @@ impl<'a> Look<'a> {
         if matches!(rule.strategy, Strategy::Deny) {
             return Err(Refusal::by(Reason::RuleDenied, Rc::clone(&rule.id)).into());
         }
-        if !readings.iter().all(|reading| rule.admits(&reading.path)) {
+        if !readings
+            .iter()
+            .all(|reading| rule.admits(reading.read_path()))
+        {
             return Err(Refusal::by(Reason::PolicyNotAllowed, Rc::clone(&rule.id)).into());
         }
         Ok(rule)

@@ -68,7 +68,7 @@ impl<'a> Look<'a> {
                 let matches = |rule: &Rule| rule.condition.truth(&facts) != Truth::False;
                 for rule in custom
                     .iter()
-                    .flat_map(|set| set.matching(&reading.path, matches))
+                    .flat_map(|set| set.matching(reading.read_path(), matches))
                 {
                     let at = rules.partition_point(|known| known.id <= rule.id);
                     rules.insert(at, rule);

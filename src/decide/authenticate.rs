@@ -82,7 +82,7 @@ impl<'a> Look<'a> {
             .map(|it| &it.authentications);
         let mut attached: Vec<&'a Entry<JwtRule>> = Vec::new();
         let entries = sites.iter().flat_map(|site| &site.jwt_rules);
-        for entry in entries.filter(|entry| entry.covers(&reading.path)) {
+        for entry in entries.filter(|entry| entry.covers(reading.read_path())) {
             let at = attached.partition_point(|known| known.order <= entry.order);
             attached.insert(at, entry);
         }
@@ -99,10 +99,13 @@ impl<'a> Look<'a> {
             }
         }
         let strategy = api_rule.map(|rule| &rule.strategy);
+        let required = rules.iter().any(|rule| rule.required);
         if let Some(Strategy::Introspection(demand)) = strategy {
+            if required && candidates.is_empty() {
+                return Err(Reason::TokenMissing.into());
+            }
             return self.introspect(demand, token).map(Some);
         }
-        let required = rules.iter().any(|rule| rule.required);
         let Token { text, places } = token;
         let Some(text) = text else {
             return match required {

@@ -106,7 +106,7 @@ pub(super) fn facts<'f>(
     Facts {
         authority: request.authority,
         method: &reading.method,
-        path: &reading.path,
+        path: reading.read_path(),
         target: &request.path,
         headers: request.headers,
         identity,

@@ -10,7 +10,7 @@ use super::{ApiPath, Condition, JwtRule, PathPattern, Rules};
 use crate::config::PathMatching;
 use crate::format::Format;
 use crate::reply::Style;
-use crate::request::{Request, is_same_header};
+use crate::request::{ReadPath, Request, is_same_header};
 use regex_lite::Regex;
 use std::rc::Rc;
 
@@ -123,7 +123,7 @@ pub enum OriginMatch {
 impl ApiRule {
     /// Whether it is for a method and path.
     #[must_use]
-    pub fn fits(&self, method: &[u8], path: &[u8]) -> bool {
+    pub fn fits(&self, method: &[u8], path: ReadPath<'_>) -> bool {
         let methods = &self.methods;
         let fits = methods.is_empty() || methods.iter().any(|it| it.as_bytes() == method);
         fits && self.path.matches(path)
@@ -132,7 +132,7 @@ impl ApiRule {
     /// Whether Istio's policy for the rule lets a path through that the route takes: `/*` does not
     /// take every letter.
     #[must_use]
-    pub fn admits(&self, path: &[u8]) -> bool {
+    pub fn admits(&self, path: ReadPath<'_>) -> bool {
         self.path.within().is_none_or(|it| it.matches(path))
     }
 

@@ -5,6 +5,7 @@
 
 use super::PathPattern;
 use super::glob::{Gap, Glob};
+use crate::request::ReadPath;
 use regex_lite::{Regex, RegexBuilder};
 
 /// Which paths a rule is for.
@@ -99,9 +100,10 @@ impl ApiPath {
 
     /// Whether it is for a path.
     #[must_use]
-    pub fn matches(&self, path: &[u8]) -> bool {
+    pub fn matches<'p>(&self, path: impl Into<ReadPath<'p>>) -> bool {
+        let path = path.into();
         match &self.regex {
-            Some(regex) => std::str::from_utf8(path).is_ok_and(|path| regex.is_match(path)),
+            Some(regex) => std::str::from_utf8(path.bytes).is_ok_and(|path| regex.is_match(path)),
             None => self.patterns.iter().any(|pattern| pattern.matches(path)),
         }
     }
@@ -306,7 +308,7 @@ mod tests {
                 "`{rule}` and `{asked}`"
             );
         }
-        assert!(!path("/*").within().unwrap().matches(b"/["));
+        assert!(!path("/*").within().unwrap().matches(&b"/["[..]));
     }
 
     #[test]
@@ -351,7 +353,7 @@ mod tests {
                 "`{regex}` and `{asked}`"
             );
         }
-        assert!(!ApiPath::parse_regex("/.*").unwrap().matches(b"/\xff"));
+        assert!(!ApiPath::parse_regex("/.*").unwrap().matches(&b"/\xff"[..]));
         for regex in [
             "/(?!a).*",
             "(",

@@ -169,7 +169,7 @@ mod tests {
                 == condition.truth(&Facts {
                     authority: authority.as_bytes(),
                     method: method.as_bytes(),
-                    path: path.as_bytes(),
+                    path: path.as_bytes().into(),
                     target: path.as_bytes(),
                     headers: &headers,
                     connection: &UNKNOWN_CONNECTION,

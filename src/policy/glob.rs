@@ -67,6 +67,16 @@ impl Glob {
 
     /// Whether the whole value matches.
     pub(super) fn matches(&self, value: &[u8]) -> bool {
+        self.matches_where(value, Gap::takes)
+    }
+
+    /// The same for a value whose escapes are decoded: the gaps of a URI template take whatever an
+    /// escape may stand for there.
+    pub(super) fn matches_decoded(&self, value: &[u8]) -> bool {
+        self.matches_where(value, Gap::takes_decoded)
+    }
+
+    fn matches_where(&self, value: &[u8], takes: fn(Gap, u8) -> bool) -> bool {
         // Most values differ before the first gap; the others cost a list of places.
         let (rest, parts) = match self.0.split_first() {
             Some((Part::Literal(text), parts)) => match value.strip_prefix(text.as_ref()) {
@@ -84,7 +94,7 @@ impl Glob {
                     .filter(|at| rest.get(*at..).is_some_and(|it| it.starts_with(text)))
                     .map(|at| at.saturating_add(text.len()))
                     .collect(),
-                Part::Gap(gap) => gap.from(&reached, rest),
+                Part::Gap(gap) => gap.from(&reached, rest, takes),
             };
         }
         reached.last() == Some(&rest.len())
@@ -101,12 +111,20 @@ impl Gap {
         }
     }
 
+    fn takes_decoded(self, byte: u8) -> bool {
+        match self {
+            Self::Segment => byte != b'/',
+            Self::Path => true,
+            Self::Any | Self::Some | Self::UpToSlash => self.takes(byte),
+        }
+    }
+
     fn is_optional(self) -> bool {
         matches!(self, Self::Any | Self::UpToSlash | Self::Path)
     }
 
     /// The places behind the gap when it begins at one of these, both in ascending order.
-    fn from(self, starts: &[usize], value: &[u8]) -> Vec<usize> {
+    fn from(self, starts: &[usize], value: &[u8], takes: fn(Self, u8) -> bool) -> Vec<usize> {
         let mut starts = starts.iter().copied().peekable();
         let mut places = Vec::new();
         let mut open = false;
@@ -115,7 +133,7 @@ impl Gap {
             if open || (begins && self.is_optional()) {
                 places.push(at);
             }
-            open = (open || begins) && value.get(at).is_some_and(|byte| self.takes(*byte));
+            open = (open || begins) && value.get(at).is_some_and(|byte| takes(self, *byte));
         }
         places
     }

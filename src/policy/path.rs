@@ -5,6 +5,7 @@
 
 use super::StringMatch;
 use super::glob::{Gap, Glob, is_pchar};
+use crate::request::ReadPath;
 
 /// A value of `paths`: exact, prefix, suffix or presence, compared byte by byte, or a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,10 +95,12 @@ impl PathPattern {
 
     /// Whether a reading of a path matches.
     #[must_use]
-    pub fn matches(&self, path: &[u8]) -> bool {
+    pub fn matches<'p>(&self, path: impl Into<ReadPath<'p>>) -> bool {
+        let path = path.into();
         match &self.0 {
-            Kind::Plain(value) => value.matches(path),
-            Kind::Template(glob) => glob.matches(path),
+            Kind::Plain(value) => value.matches(path.bytes),
+            Kind::Template(glob) if path.as_sent => glob.matches(path.bytes),
+            Kind::Template(glob) => glob.matches_decoded(path.bytes),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{PathPattern, PeerPrincipal, RequestPrincipal, RequiredScopes, StringMatch, Truth};
 use crate::identity::Identity;
-use crate::request::{Connection, Headers, MetadataKey, query_of};
+use crate::request::{Connection, Headers, MetadataKey, ReadPath, query_of};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -51,7 +51,7 @@ pub struct Facts<'a> {
     /// The method.
     pub method: &'a [u8],
     /// The path without query.
-    pub path: &'a [u8],
+    pub path: ReadPath<'a>,
     /// The whole of `:path`, of which the path is a reading.
     pub target: &'a [u8],
     /// The headers as sent.
@@ -73,7 +73,7 @@ impl Predicate {
             Self::Path(value) => value.matches(facts.path).into(),
             Self::Target(value) => {
                 let query = query_of(facts.target);
-                value.matches(&[facts.path, query].concat()).into()
+                value.matches(&[facts.path.bytes, query].concat()).into()
             }
             Self::Port(port) => match connection.destination {
                 Some(destination) => (destination.port() == *port).into(),

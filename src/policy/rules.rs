@@ -4,6 +4,7 @@
 
 use super::site::Entry;
 use super::{PathPattern, Rule};
+use crate::request::ReadPath;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -82,19 +83,19 @@ impl<T: Indexed> Rules<T> {
     }
 
     /// The rules that are attached to the path, those first that the index finds for it.
-    pub fn near(&self, path: &[u8]) -> impl Iterator<Item = &T> {
-        let candidates = self.candidates(path);
+    pub fn near(&self, path: ReadPath<'_>) -> impl Iterator<Item = &T> {
+        let candidates = self.candidates(path.bytes);
         let found = candidates.clone().into_iter();
         let others = (0..self.entries.len()).filter(move |index| !candidates.contains(index));
         let entries = found
             .chain(others)
             .filter_map(|index| self.entries.get(index));
-        let covering = entries.filter(|entry| entry.covers(path));
+        let covering = entries.filter(move |entry| entry.covers(path));
         covering.map(|entry| entry.item.as_ref())
     }
 
     /// The first rule that is attached to the path and fulfils `matches`.
-    pub fn first_match(&self, path: &[u8], matches: impl Fn(&T) -> bool) -> Option<&T> {
+    pub fn first_match(&self, path: ReadPath<'_>, matches: impl Fn(&T) -> bool) -> Option<&T> {
         let matching = |entry: &&Entry<T>| entry.covers(path) && matches(&entry.item);
         if self.entries.len() <= FEW {
             return self
@@ -103,7 +104,7 @@ impl<T: Indexed> Rules<T> {
                 .find(matching)
                 .map(|entry| entry.item.as_ref());
         }
-        let candidates = self.candidates(path);
+        let candidates = self.candidates(path.bytes);
         let mut entries = candidates
             .iter()
             .filter_map(|index| self.entries.get(*index));
@@ -113,12 +114,12 @@ impl<T: Indexed> Rules<T> {
     /// Every rule that is attached to the path and fulfils `matches`.
     pub fn matching<'r>(
         &'r self,
-        path: &[u8],
+        path: ReadPath<'_>,
         matches: impl Fn(&T) -> bool,
     ) -> impl Iterator<Item = &'r T> {
-        let entries = self.candidates(path).into_iter();
+        let entries = self.candidates(path.bytes).into_iter();
         let entries = entries.filter_map(|index| self.entries.get(index));
-        let covering = entries.filter(|entry| entry.covers(path));
+        let covering = entries.filter(move |entry| entry.covers(path));
         let rules = covering.map(|entry| entry.item.as_ref());
         rules.filter(move |rule| matches(rule))
     }
@@ -247,7 +248,7 @@ mod tests {
                     .iter()
                     .map(|entry| entry.item.as_ref())
                     .find(|rule| wanted(rule));
-                let found = rules.first_match(path, wanted);
+                let found = rules.first_match(path.into(), wanted);
                 assert_eq!(
                     found.map(|it| &it.id),
                     walked.map(|it| &it.id),
@@ -265,7 +266,7 @@ mod tests {
         let patterns: Vec<&[&str]> = patterns.iter().map(<[&str; 1]>::as_slice).collect();
         let rules = rules(&patterns);
         let looked_at = std::cell::Cell::new(0);
-        let found = rules.first_match(b"/path-500", |_| {
+        let found = rules.first_match(b"/path-500"[..].into(), |_| {
             looked_at.set(looked_at.get() + 1);
             true
         });

@@ -6,7 +6,7 @@
 
 use super::{Api, AuthorityPattern, JwtRule, PathPattern, Rules};
 use crate::config::Action;
-use crate::request::OwnedHeaders;
+use crate::request::{OwnedHeaders, ReadPath};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -94,7 +94,7 @@ impl Site {
 impl RuleSet {
     /// Whether an ALLOW policy is attached to this path, so that one must match.
     #[must_use]
-    pub fn demands_allow(&self, path: &[u8]) -> bool {
+    pub fn demands_allow(&self, path: ReadPath<'_>) -> bool {
         self.allow_everywhere
             || self
                 .allow_within
@@ -122,7 +122,7 @@ impl RuleSet {
 impl<T> Entry<T> {
     /// Whether it is attached to this path.
     #[must_use]
-    pub fn covers(&self, path: &[u8]) -> bool {
+    pub fn covers(&self, path: ReadPath<'_>) -> bool {
         self.within.is_empty() || self.within.iter().any(|pattern| pattern.matches(path))
     }
 }

@@ -117,7 +117,7 @@ fn an_allow_policy_makes_a_demand_where_it_is_attached() {
     ] {
         let found = compiled
             .sites(authority)
-            .any(|site| site.enforced.demands_allow(path.as_bytes()));
+            .any(|site| site.enforced.demands_allow(path.as_bytes().into()));
         assert_eq!(found, demanded, "{authority}{path}");
     }
 }

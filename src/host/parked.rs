@@ -138,3 +138,12 @@ impl Parked {
         taken
     }
 }
+
+impl Drop for Parked {
+    /// Whoever still waits in a configuration that is gone has left.
+    fn drop(&mut self) {
+        if let Ok(left @ 1..) = i64::try_from(self.requests.len()) {
+            meter::parked(left.saturating_neg());
+        }
+    }
+}

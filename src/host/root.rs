@@ -76,7 +76,10 @@ impl Root {
             .try_borrow_mut()
             .map(|mut state| state.keys.due(now));
         for fetch in due.unwrap_or_default() {
-            match dispatch(&fetch) {
+            // Whoever was resumed by an earlier one would be the effective context, and its client
+            // could take the call along.
+            let own = abi::set_effective_context(self.id).ok();
+            match own.and_then(|()| dispatch(&fetch)) {
                 Some(token) => {
                     if let Ok(mut fetching) = self.fetching.try_borrow_mut() {
                         fetching.push((token, fetch));

@@ -92,6 +92,50 @@ on_every_envoy! {
         gateway.envoy.assert_no_wasm_failures();
     }
 
+    /// Who left while they waited do not count as waiting once their configuration is gone, too.
+    fn clients_that_leave_with_their_configuration(version) {
+        let gateway = Gateway::start_with(version, json!({}), |server| {
+            server.fault(JWKS, Fault::Slow { milliseconds: 4_500 });
+        });
+        let token = gateway.token();
+        let parked = || gateway.envoy.stat("wasmcustom.portcullis.parked");
+        for _ in 0..20 {
+            let client = gateway.envoy.client("gateway").timeout(Duration::from_millis(20));
+            let left = client.get("/").bearer(&token).send();
+            assert!(left.is_err(), "{left:?}");
+        }
+        let mut configuration = gateway.configuration.clone();
+        configuration["mesh"] = json!({"trustDomain": "other"});
+        assert_eq!(gateway.envoy.update_plugin(&configuration), Update::Accepted);
+        let forgotten = wait::becomes_true(Duration::from_secs(3), || parked() == 0);
+        assert!(forgotten, "{} requests wait for nobody", parked());
+        gateway.envoy.assert_no_wasm_failures();
+    }
+
+    /// Clients that leave just when the keys arrive that they wait for harm nobody.
+    fn clients_that_leave_as_their_keys_come(version) {
+        let gateway = Gateway::start_with(version, json!({}), |server| {
+            server.fault(JWKS, Fault::Slow { milliseconds: 1_500 });
+        });
+        let token = gateway.token();
+        thread::scope(|scope| {
+            for number in 1..=150 {
+                let client = gateway.envoy.client("gateway").timeout(Duration::from_millis(10 * number));
+                let token = &token;
+                scope.spawn(move || {
+                    if let Ok(answer) = client.get("/").bearer(token).send() {
+                        assert_eq!(answer.status, 200);
+                    }
+                });
+            }
+        });
+        assert_eq!(gateway.status(&token), 200);
+        let parked = || gateway.envoy.stat("wasmcustom.portcullis.parked");
+        let forgotten = wait::becomes_true(Duration::from_secs(3), || parked() == 0);
+        assert!(forgotten, "{} requests wait for nobody", parked());
+        gateway.envoy.assert_no_wasm_failures();
+    }
+
     /// A key set is fetched once for many requests, not once for each.
     fn one_fetch_for_many_requests(version) {
         let gateway = Gateway::start(version, json!({}));

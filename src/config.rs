@@ -7,6 +7,7 @@
 mod api_rules;
 mod api_rules_overlap;
 mod authorization_policies;
+mod client_certificate;
 mod cors_policy;
 mod demands;
 mod extension_providers;
@@ -21,6 +22,7 @@ pub use api_rules::{
     ApiRule, ApiRules, Authorization, ErrorStyle, IntrospectionDemand, JwtDemand, Strategy,
 };
 pub use authorization_policies::{Action, AuthorizationPolicy, Rule};
+pub use client_certificate::{BindTokens, ClientCertificate, TrustForwarded, TrustedProxy};
 pub use cors_policy::CorsPolicy;
 pub use demands::Demand;
 pub use extension_providers::ExtensionProvider;
@@ -61,6 +63,8 @@ pub struct Config {
     pub api_rules: Vec<ApiRules>,
     /// Istio's `AuthorizationPolicy` resources.
     pub authorization_policies: Vec<AuthorizationPolicy>,
+    /// What becomes of client certificates.
+    pub client_certificate: ClientCertificate,
     /// What the mesh is like.
     pub mesh: Mesh,
     /// How much is remembered, and for how long one waits.
@@ -143,8 +147,12 @@ impl Config {
         };
         let api_rules = api_rules::read(fields.optional("apiRules"), &known);
         let mesh = mesh::read(fields.optional("mesh"));
-        let authorization_policies =
-            authorization_policies::read(fields.optional("authorizationPolicies"), &mesh, &known);
+        let client_certificate = client_certificate::read(fields.optional("clientCertificate"));
+        let authorization_policies = authorization_policies::read(
+            fields.optional("authorizationPolicies"),
+            &(&mesh, &client_certificate),
+            &known,
+        );
         let limits = limits::read(fields.optional("limits"));
         fields.finish();
 
@@ -189,6 +197,7 @@ impl Config {
             extension_providers,
             api_rules,
             authorization_policies,
+            client_certificate,
             mesh,
             limits,
             warnings: Vec::new(),

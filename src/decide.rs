@@ -28,6 +28,8 @@ pub enum Step {
     Wait(SourceId),
     /// Somebody must be asked; ask again with the answer.
     Call(Box<Call>),
+    /// It is needed who is connected, and was not gathered; ask again when it was.
+    Peer,
 }
 
 /// What the shell has brought for this request so far.
@@ -46,6 +48,7 @@ enum Stop {
     Refuse(Box<Refusal>),
     Wait(SourceId),
     Call(Box<Call>),
+    Peer,
     Preflight(Response),
 }
 
@@ -89,6 +92,7 @@ pub fn decide(
         Err(Stop::Preflight(response)) => Verdict::Preflight(response),
         Err(Stop::Wait(source)) => return Step::Wait(source),
         Err(Stop::Call(call)) => return Step::Call(call),
+        Err(Stop::Peer) => return Step::Peer,
     };
     let notes = look.notes;
     Step::Done(Decision { verdict, notes })
@@ -102,6 +106,7 @@ impl<'a> Look<'a> {
         let policy = self.policy;
         let sites: Vec<&'a Site> = policy.sites(&self.request.authority_name).collect();
         self.demand_https(&sites)?;
+        self.demand_server_name(&sites)?;
         self.preview(&sites);
         self.api = sites.iter().find_map(|site| site.api.as_deref());
         self.answer_preflight()?;
@@ -142,6 +147,12 @@ impl<'a> Look<'a> {
         allow
             .changes
             .splice(stripped..stripped, removal(self.request, &removed));
+        let derived = policy.client_certificate.headers.iter();
+        let derived = derived.filter_map(|(name, format)| {
+            let value = format.value(self.request, None)?;
+            Some(Change::Set(name.as_bytes().to_vec(), value))
+        });
+        allow.changes.extend(derived);
         allow.changes.extend(ruled);
         if let Some(rule) = self.rule {
             allow.changes.extend(self.set_by(rule, who.as_ref()));
@@ -190,6 +201,21 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// Several authorities can share a connection; where a client certificate decides, it must be the
+    /// one that was shown for this authority.
+    fn demand_server_name(&self, sites: &[&Site]) -> Result<(), Stop> {
+        let connection = self.request.connection;
+        let demanded = self.policy.client_certificate.require_sni_match
+            && connection.peer.is_some()
+            && sites.iter().any(|site| site.judges_peer);
+        let sni = connection.sni.strip_suffix(b".").unwrap_or(&connection.sni);
+        let authority = self.request.authority_name.as_bytes();
+        match demanded && !sni.eq_ignore_ascii_case(authority) {
+            true => Err(Reason::ServerNameDiffers.into()),
+            false => Ok(()),
+        }
+    }
+
     /// Takes out what no upstream may see as the client wrote it.
     fn stripped(&self, sites: &[&Site]) -> Vec<Change> {
         let names = self.request.headers.iter().map(|(name, _)| name);
@@ -199,7 +225,9 @@ impl<'a> Look<'a> {
                 || there.any(|it| it.contains(name))
                 || self.rule.is_some_and(|rule| rule.sets_respelled(name))
         });
-        owned.map(|name| Change::Remove(name.to_vec())).collect()
+        let taken = self.request.headers.taken();
+        let names = owned.chain(taken);
+        names.map(|name| Change::Remove(name.to_vec())).collect()
     }
 }
 

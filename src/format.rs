@@ -4,7 +4,7 @@
 //! bytes that a stranger chose: a value with anything but printable ASCII is not written at all.
 
 use crate::identity::Identity;
-use crate::request::Request;
+use crate::request::{Peer, PeerOperator, Request};
 use serde_json::Value;
 
 /// A header value: literal text, `%REQ(A?B)%`, `%SUBJECT%`, `%CLAIM(a.b)%`; `%%` is a percent sign.
@@ -16,6 +16,8 @@ enum Part {
     Literal(Box<str>),
     /// The first line of this header, or else of that one; lower case.
     Header(Box<str>, Option<Box<str>>),
+    /// Of the client certificate.
+    Peer(PeerOperator),
     /// `sub`
     Subject,
     /// A claim, by the names on the way to it.
@@ -24,7 +26,9 @@ enum Part {
 
 /// What a value may be.
 const ALLOWED: &str = "printable ASCII with the operators `%REQ(NAME)%`, `%REQ(NAME?OTHER)%`, \
-                       `%SUBJECT%` and `%CLAIM(NAME)%`; `%%` is a percent sign";
+                       `%SUBJECT%`, `%CLAIM(NAME)%` and `%DOWNSTREAM_PEER_…%` (`SUBJECT`, \
+                       `ISSUER`, `URI_SAN`, `DNS_SAN`, `FINGERPRINT_256`, `SERIAL`, `CERT`); `%%` \
+                       is a percent sign";
 
 // === impl Format ===
 
@@ -61,6 +65,33 @@ impl Format {
         self.0.iter().all(|part| matches!(part, Part::Literal(_)))
     }
 
+    /// Whether it is about the client certificate alone.
+    #[must_use]
+    pub fn is_of_the_peer(&self) -> bool {
+        let of_peer = |part: &Part| matches!(part, Part::Literal(_) | Part::Peer(_));
+        self.0.iter().all(of_peer) && !self.is_literal()
+    }
+
+    /// Whether it is about the client certificate.
+    #[must_use]
+    pub fn needs_peer(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Peer(_)))
+    }
+
+    /// The value for a client certificate; `None` if it cannot be told or written.
+    #[must_use]
+    pub fn of_peer(&self, peer: &Peer) -> Option<Vec<u8>> {
+        let mut value = Vec::new();
+        for part in &self.0 {
+            match part {
+                Part::Literal(text) => value.extend_from_slice(text.as_bytes()),
+                Part::Peer(operator) => value.extend(peer.tell(*operator)?),
+                Part::Header(..) | Part::Subject | Part::Claim(_) => return None,
+            }
+        }
+        is_printable(&value).then_some(value)
+    }
+
     /// The value for a request; `None` if it is empty, or not all printable ASCII (0x20 to 0x7E).
     #[must_use]
     pub fn value(&self, request: &Request<'_>, identity: Option<&Identity>) -> Option<Vec<u8>> {
@@ -72,6 +103,11 @@ impl Format {
                     let line = |name: &str| request.headers.all(name).find(|it| !it.is_empty());
                     let found = line(name).or_else(|| line(other.as_deref()?));
                     value.extend_from_slice(found.unwrap_or_default());
+                }
+                Part::Peer(operator) => {
+                    let peer = request.connection.peer.as_ref();
+                    let told = peer.and_then(|peer| peer.tell(*operator));
+                    value.extend(told.unwrap_or_default());
                 }
                 Part::Subject => {
                     let subject = identity.and_then(Identity::subject);
@@ -92,6 +128,9 @@ impl Format {
 impl Part {
     /// An operator, without its percent signs.
     fn parse(operator: &str) -> Option<Self> {
+        if let Some(name) = operator.strip_prefix("DOWNSTREAM_PEER_") {
+            return PeerOperator::by_name(name).map(Self::Peer);
+        }
         if operator == "SUBJECT" {
             return Some(Self::Subject);
         }

@@ -4,6 +4,8 @@
 //! Only [`crate::token`] makes one from a request; what it holds is signed, but its text was
 //! chosen by an issuer and, in parts, by users: escape it wherever it is written.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde_json::Value;
 use std::rc::Rc;
 
@@ -14,6 +16,20 @@ pub struct Identity {
     /// Claims at the top level whose text is a list, as the rule that verified the token says.
     space_delimited: Rc<[String]>,
 }
+
+/// What a token is bound to (`cnf`; RFC 7800, 3.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Nothing.
+    None,
+    /// The client certificate with this SHA-256 (`x5t#S256`; RFC 8705, 3.1).
+    Certificate([u8; 32]),
+    /// A key of another kind, or something that cannot be read.
+    Other,
+}
+
+/// Members of `cnf` by which a token is bound to a key that its holder must prove to have.
+const KEYS: [&str; 5] = ["jwk", "jwe", "kid", "jku", "jkt"];
 
 /// Claims whose text is always a list separated by spaces (RFC 8693, 4.2; Istio).
 const SPACE_DELIMITED: [&str; 2] = ["scope", "permission"];
@@ -40,6 +56,27 @@ impl Identity {
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.claims.get("sub")?.as_str()
+    }
+
+    /// What the token is bound to.
+    #[must_use]
+    pub fn confirmation(&self) -> Confirmation {
+        let members = match self.claims.get("cnf") {
+            None => return Confirmation::None,
+            Some(Value::Object(members)) => members,
+            Some(_) => return Confirmation::Other,
+        };
+        if KEYS.iter().any(|name| members.contains_key(*name)) {
+            return Confirmation::Other;
+        }
+        let Some(thumbprint) = members.get("x5t#S256") else {
+            return Confirmation::None;
+        };
+        let digest = thumbprint
+            .as_str()
+            .and_then(|text| BASE64URL.decode(text).ok());
+        let digest = digest.and_then(|bytes| bytes.try_into().ok());
+        digest.map_or(Confirmation::Other, Confirmation::Certificate)
     }
 
     /// A claim, by the names on the way to it.

@@ -155,7 +155,7 @@ impl fmt::Display for Skipped {
         write!(f, "key {}", self.index)?;
         if let Some(id) = &self.id {
             let id: String = id.chars().take(64).collect();
-            write!(f, " (kid `{}`)", id.escape_debug())?;
+            write!(f, " (kid `{}`)", id.escape_default())?;
         }
         write!(f, " skipped: {}", self.why)
     }

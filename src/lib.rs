@@ -35,6 +35,7 @@ pub mod introspection;
 pub mod json;
 pub mod keys;
 pub mod meter;
+pub mod peer;
 pub mod policy;
 pub mod reply;
 pub mod request;

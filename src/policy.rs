@@ -26,7 +26,7 @@ pub use api_path::ApiPath;
 pub use authority::{AuthorityPattern, normalize as normalize_authority};
 pub use condition::{Condition, Truth};
 pub use path::PathPattern;
-pub use peer::PeerPrincipal;
+pub use peer::{PeerFact, PeerPrincipal};
 pub use predicate::{Facts, Predicate};
 pub use principal::RequestPrincipal;
 pub use rules::{Indexed, Rules};
@@ -35,10 +35,10 @@ pub use site::{Entry, RuleSet, Site};
 pub use string_match::StringMatch;
 
 use crate::authorizer::Authorizer;
-use crate::config::{DefaultAction, Limits, PathMatching};
+use crate::config::{ClientCertificate, DefaultAction, Limits, PathMatching, TrustedProxy};
 use crate::introspection::Provider;
 use crate::keys::{KeySource, SourceId};
-use crate::request::{Connection, Headers, Needs, OwnedHeaders, PathNormalization, Request};
+use crate::request::{Connection, Headers, Needs, OwnedHeaders, PathNormalization, Peer, Request};
 use crate::token::Locations;
 use crate::token::jwt::Demands;
 use crate::verdict::Reason;
@@ -67,6 +67,10 @@ pub struct Policy {
     pub needs: Needs,
     /// Headers that no upstream may see as a client wrote them.
     pub owned_headers: OwnedHeaders,
+    /// What becomes of client certificates.
+    pub client_certificate: ClientCertificate,
+    /// Names of the headers that tell of them.
+    derived_headers: OwnedHeaders,
     sites: Sites,
 }
 
@@ -123,6 +127,31 @@ pub struct Rule {
 // === impl Policy ===
 
 impl Policy {
+    /// The headers of a request with those about a client certificate as this connection proves
+    /// them: what a client wrote under such a name is taken out.
+    #[must_use]
+    pub fn with_derived(&self, mut headers: Headers, connection: &Connection) -> Headers {
+        let certificate = &self.client_certificate;
+        if certificate.headers.is_empty() && certificate.trust_forwarded.is_empty() {
+            return headers;
+        }
+        let peer = connection.peer.as_ref();
+        let trusted = certificate.trust_forwarded.iter();
+        let trusted = trusted.filter(|it| peer.is_some_and(|peer| is_trusted(&it.by, peer)));
+        let trusted: Vec<_> = trusted.flat_map(|it| &it.headers).collect();
+        headers.take(|name| {
+            let kept = trusted.iter().any(|it| it.as_bytes() == name);
+            !kept && self.derived_headers.contains(name)
+        });
+        for (name, format) in &certificate.headers {
+            let value = peer.and_then(|peer| format.of_peer(peer));
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                headers.push(name, &value);
+            }
+        }
+        headers
+    }
+
     /// Reads a request as the mesh does.
     ///
     /// # Errors
@@ -138,6 +167,14 @@ impl Policy {
     /// The sites that an authority belongs to, the narrowest first; the last covers everything.
     pub fn sites(&self, authority: &str) -> impl Iterator<Item = &Site> {
         self.sites.covering(authority)
+    }
+}
+
+fn is_trusted(proxy: &TrustedProxy, peer: &Peer) -> bool {
+    match proxy {
+        TrustedProxy::Sha256(digest) => peer.sha256.as_ref() == Some(digest),
+        TrustedProxy::Subject(subject) => peer.subject == subject.as_bytes(),
+        TrustedProxy::UriSan(uri) => peer.uris().any(|known| known == uri.as_bytes()),
     }
 }
 

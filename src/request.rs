@@ -9,7 +9,7 @@ mod normalize;
 mod owned;
 mod path;
 
-pub use connection::{Connection, MetadataKey, Needs, Peer, UNKNOWN_CONNECTION};
+pub use connection::{Connection, MetadataKey, Needs, Peer, PeerOperator, UNKNOWN_CONNECTION};
 pub use headers::{Headers, MalformedHeaders};
 pub use normalize::PathNormalization;
 pub use owned::{OwnedHeaders, is_same_header};

@@ -336,7 +336,7 @@ fn reference(at: At<'_>, known: &[&str], section: &str) -> Option<String> {
     if !known.contains(&name) {
         at.fault(format!(
             "`{}` is not among `{section}`; define it there",
-            name.escape_debug()
+            name.escape_default()
         ));
     }
     Some(name.to_owned())

@@ -2,6 +2,7 @@
 //!
 //! Reads and checks; the meaning of the values is [`crate::policy`]'s.
 
+use super::client_certificate::ClientCertificate;
 use super::demands::{self, Context, Demand};
 use super::mesh::Mesh;
 use super::reader::{At, Fields};
@@ -65,11 +66,15 @@ const EXCLUSIVE: [(&str, &str); 2] = [
     ("serviceAccounts", "namespaces"),
 ];
 
-pub(super) fn read(at: Option<At<'_>>, mesh: &Mesh, known: &Known<'_>) -> Vec<AuthorizationPolicy> {
+pub(super) fn read(
+    at: Option<At<'_>>,
+    facts: &(&Mesh, &ClientCertificate),
+    known: &Known<'_>,
+) -> Vec<AuthorizationPolicy> {
     let Some(at) = at else { return Vec::new() };
     let mut seen = std::collections::HashSet::new();
     at.list(|at| {
-        let policy = policy(at, mesh)?;
+        let policy = policy(at, facts)?;
         let provider = policy.provider.as_deref();
         if let Some(name) = provider.filter(|name| !known.extension_providers.contains(name)) {
             at.warn(format!(
@@ -85,7 +90,10 @@ pub(super) fn read(at: Option<At<'_>>, mesh: &Mesh, known: &Known<'_>) -> Vec<Au
     })
 }
 
-fn policy(at: At<'_>, mesh: &Mesh) -> Option<AuthorizationPolicy> {
+fn policy(
+    at: At<'_>,
+    (mesh, client_certificate): &(&Mesh, &ClientCertificate),
+) -> Option<AuthorizationPolicy> {
     let mut fields = at.object()?;
     let name = fields.required("name").and_then(|at| at.name());
     let namespace = fields.required("namespace").and_then(|at| at.name());
@@ -96,6 +104,7 @@ fn policy(at: At<'_>, mesh: &Mesh) -> Option<AuthorizationPolicy> {
     let context = Context {
         namespace: namespace.as_deref().unwrap_or_default(),
         mesh,
+        client_certificate,
         before_tokens: action == Some(Action::Custom),
     };
     let rules = fields

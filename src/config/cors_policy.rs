@@ -39,7 +39,7 @@ pub(super) fn read(at: At<'_>) -> Option<CorsPolicy> {
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && byte != b',')
         {
-            let text = text.escape_debug();
+            let text = text.escape_default();
             at.fault(format!("`{text}` is no name of a method or header"));
         }
     }

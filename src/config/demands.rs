@@ -3,12 +3,16 @@
 //! Each field or key is one line in a table: its name, the name of its negative, and how a value is
 //! read. What a value means is [`crate::policy`]'s.
 
+use super::client_certificate::{ClientCertificate, fingerprint};
 use super::mesh::Mesh;
 use super::reader::{At, Fields};
-use crate::policy::{PathPattern, PeerPrincipal, Predicate, RequestPrincipal, StringMatch};
+use crate::policy::{
+    PathPattern, PeerFact, PeerPrincipal, Predicate, RequestPrincipal, StringMatch,
+};
 use crate::request::MetadataKey;
 use ipnet::IpNet;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 /// What one field demands: one of these facts, and none of those.
 #[derive(Debug, Default)]
@@ -24,6 +28,7 @@ pub(super) struct Context<'a> {
     /// Of the policy.
     pub namespace: &'a str,
     pub mesh: &'a Mesh,
+    pub client_certificate: &'a ClientCertificate,
     /// Whether it is judged before anybody knows who is asking (Istio's CUSTOM).
     pub before_tokens: bool,
 }
@@ -138,6 +143,8 @@ enum Key {
     Header(String),
     /// `request.auth.claims[A][B]`
     Claim(Vec<String>),
+    /// `connection.peer.…`
+    Peer(PeerFact),
     /// `experimental.envoy.filters.FILTER[KEY]`
     Metadata(MetadataKey),
 }
@@ -161,6 +168,13 @@ impl Key {
                 "`request.auth.claims[NAME]`, or `[A][B]` for a claim in another".to_owned()
             });
         }
+        if let Some(rest) = text.strip_prefix("connection.peer.") {
+            return PeerFact::parse(rest).map(Self::Peer).ok_or_else(|| {
+                "`connection.peer.subject`, `.issuer`, `.subject[CN]` and `.issuer[CN]` for any \
+                 attribute, `.san.uri`, `.san.dns`, `.sha256`"
+                    .to_owned()
+            });
+        }
         if let Some(rest) = text.strip_prefix("experimental.") {
             return MetadataKey::parse(rest)
                 .map(Self::Metadata)
@@ -173,7 +187,7 @@ impl Key {
         named.ok_or_else(|| {
             let names: Vec<_> = WHEN.iter().map(|(name, _)| format!("`{name}`")).collect();
             format!(
-                "{}, `request.headers[NAME]`, `request.auth.claims[NAME]`, \
+                "{}, `request.headers[NAME]`, `request.auth.claims[NAME]`, `connection.peer.…`, \
                  `experimental.envoy.filters.FILTER[KEY]`",
                 names.join(", ")
             )
@@ -187,18 +201,40 @@ impl Key {
                 // A header that is there but empty is present; no other value is.
                 let value = (text != "*").then(|| StringMatch::parse(text));
                 let matching = || StringMatch::parse(text);
+                let certificate = context.client_certificate;
+                if certificate.is_anybodys(name) && certificate.mapped(name).is_none() {
+                    return Err(format!(
+                        "a header that no client can write itself: name `{name}` in \
+                         `clientCertificate.headers`, or in `trustForwarded` the proxy in front \
+                         that sets it, or ask for `connection.peer.…`"
+                    ));
+                }
                 Ok(vec![match name.as_str() {
                     // Envoy knows `Host` under this name; a pseudo-header is read as its field is.
                     ":authority" | "host" => Predicate::Authority(matching()),
                     ":method" => Predicate::Method(matching()),
                     ":path" => Predicate::Target(matching()),
-                    name => Predicate::Header(name.into(), value),
+                    name => match certificate.mapped(name) {
+                        Some(format) => Predicate::Derived(name.into(), Rc::clone(format), value),
+                        None => Predicate::Header(name.into(), value),
+                    },
                 }])
             }
             Self::Claim(path) => Ok(vec![Predicate::Claim(
                 path.clone(),
                 StringMatch::parse(text),
             )]),
+            Self::Peer(fact) => {
+                let value = match (fact, text) {
+                    (PeerFact::Sha256, "*") => StringMatch::present(),
+                    (PeerFact::Sha256, text) => {
+                        fingerprint(text)?;
+                        StringMatch::exact(&text.replace(':', "").to_ascii_lowercase())
+                    }
+                    _ => StringMatch::parse(text),
+                };
+                Ok(vec![Predicate::Peer(fact.clone(), value)])
+            }
             Self::Metadata(key) => {
                 let in_list = text
                     .strip_prefix('[')

@@ -401,7 +401,7 @@ fn quoted(value: &Value) -> String {
     let kind = match value {
         Value::Array(_) => return "a list".to_owned(),
         Value::Object(_) => return "an object".to_owned(),
-        Value::String(text) => text.escape_debug().to_string(),
+        Value::String(text) => text.escape_default().to_string(),
         other => other.to_string(),
     };
     let mut cut: String = kind.chars().take(MAX_QUOTED).collect();

@@ -228,7 +228,7 @@ fn the_top_level() {
             version_1(&json!({"rules": []})),
             "$.rules: unknown field; allowed here: `version`, `defaultAction`, `pathMatching`, \
              `jwtRules`, `introspectionProviders`, `extensionProviders`, `apiRules`, `mesh`, \
-             `authorizationPolicies`, `limits`",
+             `clientCertificate`, `authorizationPolicies`, `limits`",
         ),
         (
             "no list",

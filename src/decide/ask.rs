@@ -138,6 +138,7 @@ impl<'a> Look<'a> {
             }
         };
         let identity = provider.judge(&known, self.now)?;
+        self.demand_binding(&identity)?;
         Ok(Authenticated {
             identity,
             by: None,

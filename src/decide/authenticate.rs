@@ -5,7 +5,8 @@
 
 use super::{Look, Stop};
 use crate::cache::{REFUSED_FOR, Refused, Verified};
-use crate::identity::Identity;
+use crate::config::BindTokens;
+use crate::identity::{Confirmation, Identity};
 use crate::keys::{Availability, SourceId};
 use crate::policy::{ApiRule, Entry, JwtRule, Site, Strategy};
 use crate::request::{Reading, Request};
@@ -123,6 +124,10 @@ impl<'a> Look<'a> {
             verified => verified?,
         };
         let identity = claims.verified(Rc::clone(&rule.space_delimited));
+        match self.demand_binding(&identity) {
+            Err(Stop::Refuse(_)) if may_be_nobody && !required => return Ok(None),
+            bound => bound?,
+        }
         let removed = match rule.forward_original_token {
             true => Vec::new(),
             false => places,
@@ -238,6 +243,29 @@ impl<'a> Look<'a> {
 }
 
 impl Look<'_> {
+    /// A token that is bound to a client certificate must come by a connection with that one; one
+    /// that is bound to another key cannot be shown as a bearer token (RFC 8705, 3; RFC 7800).
+    pub(super) fn demand_binding(&self, identity: &Identity) -> Result<(), Stop> {
+        let bind = self.policy.client_certificate.bind_tokens;
+        let confirmation = identity.confirmation();
+        let bound_to = match (bind, &confirmation) {
+            (BindTokens::Off, _) | (BindTokens::IfPresent, Confirmation::None) => return Ok(()),
+            (_, Confirmation::Certificate(digest)) => digest,
+            (_, Confirmation::None | Confirmation::Other) => {
+                return Err(Reason::TokenBinding.into());
+            }
+        };
+        let connection = self.request.connection;
+        if !connection.peer_known {
+            return Err(Stop::Peer);
+        }
+        let peer = connection.peer.as_ref();
+        match peer.and_then(|peer| peer.sha256) == Some(*bound_to) {
+            true => Ok(()),
+            false => Err(Reason::TokenBinding.into()),
+        }
+    }
+
     /// A token whose key its issuer does not have, or not yet.
     fn without_key(&mut self, source: SourceId, key_id: Option<&str>) -> Unaccepted {
         if self.answers.waited.contains(&source) {

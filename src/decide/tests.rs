@@ -73,6 +73,7 @@ impl World {
                 Verdict::Preflight(_) => "preflight".to_owned(),
             },
             Step::Call(call) => format!("call {}", call.http.cluster),
+            Step::Peer => "peer".to_owned(),
             Step::Wait(source) => format!("wait {}", source.0),
         }
     }

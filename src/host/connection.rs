@@ -3,11 +3,14 @@
 //! Each fact costs a call to the host, for every request.
 
 use super::abi;
-use crate::request::{Connection, Needs, Peer};
+use crate::peer::{self, Certificate, xfcc};
+use crate::request::{Connection, Headers, Needs, Peer};
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Gathers what is needed about the connection of the current stream.
-pub fn gather(needs: &Needs) -> Connection {
+pub fn gather(needs: &Needs, headers: &Headers, certificates: &mut Certificates) -> Connection {
     let mut connection = Connection::default();
     if needs.remote {
         connection.remote = address(&["source", "address"]).map(|address| address.ip());
@@ -19,7 +22,7 @@ pub fn gather(needs: &Needs) -> Connection {
         connection.sni = abi::property(&["connection", "requested_server_name"]);
     }
     if needs.peer {
-        connection.peer = peer();
+        gather_peer(&mut connection, needs.certificate, headers, certificates);
     }
     for key in &needs.metadata {
         let path = ["metadata", "filter_metadata", &key.filter, &key.key];
@@ -34,20 +37,44 @@ fn address(path: &[&str]) -> Option<SocketAddr> {
     std::str::from_utf8(&abi::property(path)).ok()?.parse().ok()
 }
 
-/// The identity in the client's certificate. The host tells only the first name of each kind.
-fn peer() -> Option<Peer> {
-    if abi::property(&["connection", "mtls"]) != [1] {
-        return None;
+/// Certificates that were read before, by their SHA-256.
+pub type Certificates = HashMap<[u8; 32], Option<Arc<Certificate>>>;
+
+/// So many are remembered.
+const MAX_CERTIFICATES: usize = 1_000;
+
+/// Gathers who is at the other end of TLS. The host tells only the first name of each kind; the others
+/// are in the certificate itself.
+pub fn gather_peer(
+    connection: &mut Connection,
+    certificate: bool,
+    headers: &Headers,
+    certificates: &mut Certificates,
+) {
+    connection.peer_known = true;
+    let property = |name: &str| abi::property(&["connection", name]);
+    if property("mtls") != [1] {
+        return;
     }
-    let properties = [
-        "uri_san_peer_certificate",
-        "dns_san_peer_certificate",
-        "subject_peer_certificate",
-    ];
-    let names = properties.map(|name| abi::property(&["connection", name]));
-    let names = names.into_iter().filter(|name| !name.is_empty());
-    Some(Peer {
-        names: names.collect(),
-        all_names_known: false,
-    })
+    let mut peer = Peer {
+        subject: property("subject_peer_certificate"),
+        uri: property("uri_san_peer_certificate"),
+        dns: property("dns_san_peer_certificate"),
+        sha256: peer::digest(&property("sha256_peer_certificate_digest")),
+        certificate: None,
+    };
+    if let Some(digest) = peer.sha256.filter(|_| certificate) {
+        if certificates.len() >= MAX_CERTIFICATES {
+            certificates.clear();
+        }
+        let known = certificates.entry(digest).or_insert_with(|| {
+            let read = Certificate::from_pem(&property("peer_certificate"));
+            let own = read.filter(|it| it.sha256 == digest);
+            let lines = headers.all("x-forwarded-client-cert");
+            own.or_else(|| xfcc::certificate(lines, &digest))
+                .map(Arc::new)
+        });
+        peer.certificate = known.clone();
+    }
+    connection.peer = Some(peer);
 }

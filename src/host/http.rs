@@ -46,9 +46,15 @@ pub fn on_request_headers(plugin: Option<&Rc<Plugin>>, id: u32) -> Action {
         refuse(&Reason::Internal.into(), None);
         return Action::Pause;
     };
-    let connection = connection::gather(&plugin.policy.needs);
+    let Ok(mut state) = plugin.state.try_borrow_mut() else {
+        refuse(&Reason::Internal.into(), None);
+        return Action::Pause;
+    };
+    let certificates = &mut state.certificates;
+    let connection = connection::gather(&plugin.policy.needs, &headers, certificates);
+    drop(state);
     let facts = Gathered {
-        headers,
+        headers: plugin.policy.with_derived(headers, &connection),
         connection,
     };
     let answers = Answers {
@@ -87,10 +93,10 @@ fn look(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Durati
         Ok(request) => request,
         Err(reason) => return refuse(&reason.into(), None),
     };
-    let Ok(mut state) = plugin.state.try_borrow_mut() else {
+    let Ok(mut borrowed) = plugin.state.try_borrow_mut() else {
         return refuse(&Reason::Internal.into(), Some(&request));
     };
-    let state = &mut *state;
+    let state = &mut *borrowed;
     match decide(
         &plugin.policy,
         &mut state.keys,
@@ -109,6 +115,21 @@ fn look(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Durati
                 },
                 Verdict::Preflight(response) => send(&Reply::to_preflight(&response)),
             }
+        }
+        Step::Peer => {
+            drop(request);
+            let Gathered {
+                headers,
+                mut connection,
+            } = facts;
+            let certificates = &mut state.certificates;
+            connection::gather_peer(&mut connection, false, &headers, certificates);
+            let facts = Gathered {
+                headers,
+                connection,
+            };
+            drop(borrowed);
+            look(plugin, id, facts, answers, now)
         }
         Step::Wait(_) | Step::Call(_) if !state.parked.has_room(&facts, (id, now)) => {
             refuse(&Reason::Overloaded.into(), None)

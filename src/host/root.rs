@@ -6,6 +6,7 @@
 
 use super::abi::{self, Buffer, Map};
 use super::calls::Calls;
+use super::connection::Certificates;
 use super::http::conclude;
 use super::meter;
 use super::parked::{Awaited, Parked, Waiting};
@@ -44,6 +45,7 @@ pub struct State {
     pub caches: Caches,
     pub parked: Parked,
     pub calls: Calls,
+    pub certificates: Certificates,
 }
 
 const TICK: Duration = Duration::from_secs(1);
@@ -177,6 +179,7 @@ impl Root {
             caches: Caches::new(&policy.limits, &policy.introspection_providers),
             parked: Parked::new(&policy.limits),
             calls: Calls::default(),
+            certificates: Certificates::new(),
         };
         self.plugin.replace(Some(Rc::new(Plugin {
             root: self.id,

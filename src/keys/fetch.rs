@@ -165,8 +165,8 @@ impl fmt::Display for Outcome {
                 retry_in,
                 serving,
             } => {
-                let retry_in = retry_in.as_secs_f32();
-                write!(f, "{failure}; next attempt in {retry_in:.1} s; ")?;
+                let (seconds, tenths) = (retry_in.as_secs(), retry_in.subsec_millis() / 100);
+                write!(f, "{failure}; next attempt in {seconds}.{tenths} s; ")?;
                 match serving {
                     Some(age) => write!(f, "the keys of {} s ago go on serving", age.as_secs()),
                     None => f.write_str("tokens of this issuer are refused until then"),

@@ -10,7 +10,7 @@ use super::{
     AuthorityPattern, ClaimHeader, Condition, Entry, JwtRule, PathPattern, Policy, Predicate, Rule,
 };
 use crate::authorizer::Authorizer;
-use crate::config::{self, Action, AppliesTo, Config};
+use crate::config::{self, Action, AppliesTo, BindTokens, Config};
 use crate::introspection::Provider;
 use crate::keys::{KeySource, SourceId};
 use crate::request::{Needs, OwnedHeaders};
@@ -45,8 +45,11 @@ impl Policy {
             limits: config.limits,
             needs: Needs::default(),
             owned_headers: OwnedHeaders::always(),
+            derived_headers: OwnedHeaders::default(),
+            client_certificate: config.client_certificate,
             sites: Sites::default(),
         };
+        policy.add_client_certificate();
         // Istio orders rules by issuer; which refusal is reported depends on it.
         let jwt_rules = by_issuer(config.jwt_rules);
         for (order, rule) in jwt_rules.into_iter().enumerate() {
@@ -66,6 +69,21 @@ impl Policy {
         }
         policy.sites.finish();
         policy
+    }
+
+    fn add_client_certificate(&mut self) {
+        let certificate = &self.client_certificate;
+        let forwarded = certificate
+            .trust_forwarded
+            .iter()
+            .flat_map(|it| &it.headers);
+        let mapped = certificate.headers.iter().map(|(name, _)| name);
+        for name in mapped.chain(forwarded) {
+            self.derived_headers.insert(name);
+        }
+        let tells = !certificate.headers.is_empty() || !certificate.trust_forwarded.is_empty();
+        self.needs.peer = tells || certificate.bind_tokens == BindTokens::Required;
+        self.needs.certificate = tells;
     }
 
     fn add_jwt_rule(&mut self, order: usize, rule: config::JwtRule) {
@@ -143,6 +161,11 @@ impl Policy {
             compiled
                 .condition
                 .visit(&mut |predicate| self.needs.add(predicate));
+            let mut judges_peer = false;
+            compiled
+                .condition
+                .visit(&mut |predicate| judges_peer |= predicate.is_about_the_peer());
+            self.needs.sni |= judges_peer && self.client_certificate.require_sni_match;
             let mut file = |pattern: Option<&AuthorityPattern>, within| {
                 let item = Rc::clone(&compiled);
                 let order = index;
@@ -150,6 +173,7 @@ impl Policy {
                 if let Some(authorizer) = authorizer.and_then(|it| self.authorizers.get(it)) {
                     site.owned_headers.insert_all(authorizer.to_upstream());
                 }
+                site.judges_peer |= judges_peer && !source.dry_run;
                 let rules = site.rules(source.dry_run);
                 rules.of(source.action).push(Entry {
                     order,

@@ -4,13 +4,30 @@
 //! every URI name in the certificate, then every DNS name, then the subject. Without a certificate
 //! none of them matches.
 
-use super::Truth;
 use super::glob::{Gap, Glob};
-use crate::request::Peer;
+use super::{StringMatch, Truth};
+use crate::peer::DistinguishedName;
+use crate::request::{Peer, PeerOperator};
+use std::fmt;
 
 /// A value of `principals`, `namespaces`, `serviceAccounts` or `trustDomains`.
 #[derive(Clone, Debug)]
 pub struct PeerPrincipal(Vec<Glob>);
+
+/// What `connection.peer.…` is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerFact {
+    /// `subject`, whole, or one of its attributes.
+    Subject(Option<Box<str>>),
+    /// `issuer`, whole, or one of its attributes.
+    Issuer(Option<Box<str>>),
+    /// `san.uri`
+    Uri,
+    /// `san.dns`
+    Dns,
+    /// `sha256`, in lower-case hexadecimal digits.
+    Sha256,
+}
 
 // === impl PeerPrincipal ===
 
@@ -89,13 +106,93 @@ impl PeerPrincipal {
         };
         // A NUL ends a name for some readers and not for others (CVE-2025-66220): such a name is
         // nobody's, and its certificate may hold anything.
-        let odd = |name: &Vec<u8>| name.contains(&0);
-        let mut names = peer.names.iter().filter(|name| !odd(name));
-        match names.any(|name| self.0.iter().any(|glob| glob.matches(name))) {
+        let odd = |name: &[u8]| name.contains(&0);
+        let subject = Some(peer.subject.as_slice()).filter(|subject| !subject.is_empty());
+        let names = || peer.uris().chain(peer.dns()).chain(subject);
+        let mut plain = names().filter(|name| !odd(name));
+        match plain.any(|name| self.0.iter().any(|glob| glob.matches(name))) {
             true => Truth::True,
             // What is not seen may match.
-            false if !peer.all_names_known || peer.names.iter().any(odd) => Truth::Unknown,
+            false if peer.has_more_names() || names().any(odd) => Truth::Unknown,
             false => Truth::False,
+        }
+    }
+}
+
+// === impl PeerFact ===
+
+impl PeerFact {
+    /// Reads what stands behind `connection.peer.`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let attribute = |text: &str| -> Option<Box<str>> {
+            let name = text.strip_prefix('[')?.strip_suffix(']')?;
+            let letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
+            (!name.is_empty() && name.bytes().all(letter)).then(|| name.into())
+        };
+        match (
+            text,
+            text.strip_prefix("subject"),
+            text.strip_prefix("issuer"),
+        ) {
+            ("subject", ..) => Some(Self::Subject(None)),
+            ("issuer", ..) => Some(Self::Issuer(None)),
+            ("san.uri", ..) => Some(Self::Uri),
+            ("san.dns", ..) => Some(Self::Dns),
+            ("sha256", ..) => Some(Self::Sha256),
+            (_, Some(rest), _) => attribute(rest).map(|it| Self::Subject(Some(it))),
+            (_, _, Some(rest)) => attribute(rest).map(|it| Self::Issuer(Some(it))),
+            _ => None,
+        }
+    }
+
+    pub(super) fn truth(&self, value: &StringMatch, peer: Option<&Peer>) -> Truth {
+        let Some(peer) = peer else {
+            return Truth::False;
+        };
+        let odd = |name: &[u8]| name.contains(&0);
+        let any = |names: Vec<&[u8]>, are_all: bool| {
+            let mut plain = names.iter().filter(|name| !odd(name));
+            match plain.any(|name| value.matches(name)) {
+                true => Truth::True,
+                false if !are_all || names.iter().any(|name| odd(name)) => Truth::Unknown,
+                false => Truth::False,
+            }
+        };
+        let within = |name: Option<&[u8]>, attribute: &Option<Box<str>>| match (name, attribute) {
+            (None, _) => Truth::Unknown,
+            (Some(name), None) => any(vec![name], true),
+            (Some(name), Some(attribute)) => match DistinguishedName::parse(name) {
+                Some(name) => any(name.values(attribute).collect(), true),
+                None => Truth::Unknown,
+            },
+        };
+        let certificate = peer.certificate.as_deref();
+        match self {
+            Self::Subject(attribute) => within(Some(&peer.subject), attribute),
+            Self::Issuer(attribute) => {
+                within(certificate.map(|it| it.issuer.as_bytes()), attribute)
+            }
+            Self::Uri => any(peer.uris().collect(), !peer.has_more_names()),
+            Self::Dns => any(peer.dns().collect(), !peer.has_more_names()),
+            Self::Sha256 => match peer.tell(PeerOperator::Fingerprint256) {
+                Some(digest) => value.matches(&digest).into(),
+                None => Truth::Unknown,
+            },
+        }
+    }
+}
+
+impl fmt::Display for PeerFact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subject(None) => f.write_str("subject"),
+            Self::Issuer(None) => f.write_str("issuer"),
+            Self::Subject(Some(attribute)) => write!(f, "subject[{attribute}]"),
+            Self::Issuer(Some(attribute)) => write!(f, "issuer[{attribute}]"),
+            Self::Uri => f.write_str("san.uri"),
+            Self::Dns => f.write_str("san.dns"),
+            Self::Sha256 => f.write_str("sha256"),
         }
     }
 }
@@ -103,11 +200,23 @@ impl PeerPrincipal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::Certificate;
+    use std::sync::Arc;
 
+    /// One URI name, of a certificate that can be read or not.
     fn peer(name: &str, all_names_known: bool) -> Peer {
+        let certificate = Certificate {
+            issuer: String::new(),
+            serial: String::new(),
+            uris: vec![name.as_bytes().to_vec()],
+            dns: Vec::new(),
+            sha256: [0; 32],
+            pem: String::new(),
+        };
         Peer {
-            names: vec![name.as_bytes().to_vec()],
-            all_names_known,
+            uri: name.as_bytes().to_vec(),
+            certificate: all_names_known.then(|| Arc::new(certificate)),
+            ..Peer::default()
         }
     }
 

@@ -1,10 +1,14 @@
 //! The facts that conditions are about, each compared with one value of a policy.
 
-use super::{PathPattern, PeerPrincipal, RequestPrincipal, RequiredScopes, StringMatch, Truth};
+use super::{
+    PathPattern, PeerFact, PeerPrincipal, RequestPrincipal, RequiredScopes, StringMatch, Truth,
+};
+use crate::format::Format;
 use crate::identity::Identity;
 use crate::request::{Connection, Headers, MetadataKey, ReadPath, query_of};
 use ipnet::IpNet;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 /// One fact about a request.
 #[derive(Clone, Debug)]
@@ -29,6 +33,11 @@ pub enum Predicate {
     Claim(Vec<String>, StringMatch),
     /// `requiredScopes` of an API rule
     Scopes(RequiredScopes),
+    /// `connection.peer.…`
+    Peer(PeerFact, StringMatch),
+    /// `request.headers[name]`, which the gateway writes from the client certificate; without a
+    /// value, that there is one.
+    Derived(Box<str>, Rc<Format>, Option<StringMatch>),
     /// `principals`, `namespaces`, `serviceAccounts`, `trustDomains`
     Principal(PeerPrincipal),
     /// `ipBlocks`, `source.ip`: who is connected.
@@ -103,6 +112,23 @@ impl Predicate {
                 .identity
                 .is_some_and(|identity| required.granted_to(identity))
                 .into(),
+            Self::Peer(fact, value) => fact.truth(value, connection.peer.as_ref()),
+            Self::Derived(_, format, value) => match &connection.peer {
+                None => Truth::False,
+                Some(peer) => match format.of_peer(peer) {
+                    // Envoy does not write an empty header.
+                    Some(told) if told.is_empty() => Truth::False,
+                    Some(told) => {
+                        let matches = value.as_ref().is_none_or(|value| value.matches(&told));
+                        match matches {
+                            true => Truth::True,
+                            false if peer.has_more_names() => Truth::Unknown,
+                            false => Truth::False,
+                        }
+                    }
+                    None => Truth::Unknown,
+                },
+            },
             Self::Principal(value) => value.truth(connection.peer.as_ref()),
             Self::SourceIp(block) => within(block, facts.headers.last_forwarded_for()),
             Self::RemoteIp(block) => within(block, connection.remote),
@@ -137,6 +163,8 @@ impl Predicate {
             Self::RequestPrincipal(_) => "requestPrincipals".to_owned(),
             Self::Claim(path, _) => format!("request.auth.claims[{}]", path.join("][")),
             Self::Scopes(_) => "requiredScopes".to_owned(),
+            Self::Peer(fact, _) => format!("connection.peer.{fact}"),
+            Self::Derived(name, ..) => format!("request.headers[{name}]"),
             Self::Principal(_) => "principals".to_owned(),
             Self::SourceIp(_) => "ipBlocks".to_owned(),
             Self::RemoteIp(_) => "remoteIpBlocks".to_owned(),
@@ -145,6 +173,14 @@ impl Predicate {
                 format!("experimental.{}[{}]", key.filter, key.key)
             }
         }
+    }
+
+    /// Whether it is about the client certificate.
+    pub(crate) fn is_about_the_peer(&self) -> bool {
+        matches!(
+            self,
+            Self::Principal(_) | Self::Peer(..) | Self::Derived(..)
+        )
     }
 
     /// Whether it is about who sent the request, by token or by certificate.

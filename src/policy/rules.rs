@@ -5,7 +5,7 @@
 use super::site::Entry;
 use super::{PathPattern, Rule};
 use crate::request::ReadPath;
-use std::collections::HashMap;
+use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
 
 /// Rules in the order in which they are tried.
@@ -175,8 +175,9 @@ impl Rules {
 /// compared and moved, so that there is one such code in the module.
 pub(super) fn by_name<T>(items: Vec<T>, name: impl Fn(&T) -> Rc<str>) -> Vec<T> {
     let names = items.iter().enumerate();
-    let mut names: Vec<(Rc<str>, usize)> = names.map(|(at, item)| (name(item), at)).collect();
-    names.sort_unstable();
+    // A heap, since its code is a tenth of what sorts a list as fast as can be.
+    let names: BinaryHeap<_> = names.map(|(at, item)| (name(item), at)).collect();
+    let names = names.into_sorted_vec();
     let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
     let taken = names
         .iter()

@@ -25,6 +25,8 @@ pub struct Site {
     pub dry_run_api: Option<Rc<Api>>,
     /// Headers that no upstream behind it may see as a client wrote them.
     pub owned_headers: OwnedHeaders,
+    /// Whether a rule that decides is about client certificates.
+    pub judges_peer: bool,
     /// Whether plain HTTP is redirected, but for these paths.
     pub https_only: Option<Vec<PathPattern>>,
     /// Whether the configuration names this authority.

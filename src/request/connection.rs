@@ -2,8 +2,11 @@
 //!
 //! Each of these costs a call to the host, so only what the rules of a policy need is gathered.
 
+use crate::peer::Certificate;
 use crate::policy::Predicate;
+use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Facts about the connection; what nobody needs is left at its default.
 #[derive(Debug, Default)]
@@ -16,6 +19,8 @@ pub struct Connection {
     pub sni: Vec<u8>,
     /// Who is at the other end of the TLS connection; absent without a client certificate.
     pub peer: Option<Peer>,
+    /// Whether [`Connection::peer`] was gathered at all.
+    pub peer_known: bool,
     /// What other filters have left for us, as the host tells it.
     pub metadata: Vec<(MetadataKey, Vec<u8>)>,
 }
@@ -26,16 +31,42 @@ pub static UNKNOWN_CONNECTION: Connection = Connection {
     destination: None,
     sni: Vec::new(),
     peer: None,
+    peer_known: false,
     metadata: Vec::new(),
 };
 
-/// The identity in a client certificate.
-#[derive(Debug)]
+/// A client certificate, as the host tells it.
+#[derive(Debug, Default)]
 pub struct Peer {
-    /// URI names, DNS names, and the subject.
-    pub names: Vec<Vec<u8>>,
-    /// Whether these are all that the certificate has.
-    pub all_names_known: bool,
+    /// The subject, in the form of RFC 4514.
+    pub subject: Vec<u8>,
+    /// The first URI name; empty if there is none.
+    pub uri: Vec<u8>,
+    /// The first DNS name; empty if there is none.
+    pub dns: Vec<u8>,
+    /// The SHA-256 of the certificate.
+    pub sha256: Option<[u8; 32]>,
+    /// The certificate itself, where it can be read.
+    pub certificate: Option<Arc<Certificate>>,
+}
+
+/// What Envoy's operators `%DOWNSTREAM_PEER_…%` tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerOperator {
+    /// `SUBJECT`
+    Subject,
+    /// `ISSUER`
+    Issuer,
+    /// `URI_SAN`: all of them.
+    UriSan,
+    /// `DNS_SAN`: all of them.
+    DnsSan,
+    /// `FINGERPRINT_256`
+    Fingerprint256,
+    /// `SERIAL`
+    Serial,
+    /// `CERT`: URL-encoded PEM.
+    Cert,
 }
 
 /// Which facts the rules of a policy need.
@@ -49,6 +80,8 @@ pub struct Needs {
     pub sni: bool,
     /// [`Connection::peer`]
     pub peer: bool,
+    /// [`Peer::certificate`]
+    pub certificate: bool,
     /// [`Connection::metadata`]
     pub metadata: Vec<MetadataKey>,
 }
@@ -70,6 +103,79 @@ impl Connection {
     pub fn metadata(&self, key: &MetadataKey) -> &[u8] {
         let found = self.metadata.iter().find(|(known, _)| known == key);
         found.map(|(_, value)| value.as_slice()).unwrap_or_default()
+    }
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// The URI names that are known.
+    pub fn uris(&self) -> impl Iterator<Item = &[u8]> {
+        names(self.certificate.as_deref().map(|it| &it.uris), &self.uri)
+    }
+
+    /// The DNS names that are known.
+    pub fn dns(&self) -> impl Iterator<Item = &[u8]> {
+        names(self.certificate.as_deref().map(|it| &it.dns), &self.dns)
+    }
+
+    /// Whether the certificate may have names beyond those that are known.
+    #[must_use]
+    pub fn has_more_names(&self) -> bool {
+        let none = self.uri.is_empty() && self.dns.is_empty();
+        self.certificate.is_none() && !none
+    }
+
+    /// What an operator tells; `None` if it cannot be told.
+    #[must_use]
+    pub fn tell(&self, operator: PeerOperator) -> Option<Vec<u8>> {
+        let certificate = self.certificate.as_deref();
+        let text = |text: &String| text.clone().into_bytes();
+        let joined = |names: Vec<&[u8]>| names.join(&b","[..]);
+        match operator {
+            PeerOperator::Subject => Some(self.subject.clone()),
+            PeerOperator::UriSan => Some(joined(self.uris().collect())),
+            PeerOperator::DnsSan => Some(joined(self.dns().collect())),
+            PeerOperator::Fingerprint256 => self.sha256.map(|digest| hex(&digest).into_bytes()),
+            PeerOperator::Issuer => certificate.map(|it| text(&it.issuer)),
+            PeerOperator::Serial => certificate.map(|it| text(&it.serial)),
+            PeerOperator::Cert => certificate.map(|it| text(&it.pem)),
+        }
+    }
+}
+
+/// All names of a kind, or the first, if that is all that is known.
+fn names<'p>(all: Option<&'p Vec<Vec<u8>>>, first: &'p [u8]) -> impl Iterator<Item = &'p [u8]> {
+    let only = Some(first).filter(|first| !first.is_empty() && all.is_none());
+    let all = all.into_iter().flatten().map(Vec::as_slice);
+    all.chain(only)
+}
+
+/// Lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+// === impl PeerOperator ===
+
+impl PeerOperator {
+    /// Reads what stands behind `DOWNSTREAM_PEER_`.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "SUBJECT" => Self::Subject,
+            "ISSUER" => Self::Issuer,
+            "URI_SAN" => Self::UriSan,
+            "DNS_SAN" => Self::DnsSan,
+            "FINGERPRINT_256" => Self::Fingerprint256,
+            "SERIAL" => Self::Serial,
+            "CERT" => Self::Cert,
+            _ => return None,
+        })
     }
 }
 
@@ -100,7 +206,10 @@ impl Needs {
             Predicate::RemoteIp(_) => self.remote = true,
             Predicate::DestinationIp(_) | Predicate::Port(_) => self.destination = true,
             Predicate::Sni(_) => self.sni = true,
-            Predicate::Principal(_) => self.peer = true,
+            Predicate::Principal(_) | Predicate::Peer(..) | Predicate::Derived(..) => {
+                self.peer = true;
+                self.certificate = true;
+            }
             Predicate::Metadata(key, _) | Predicate::MetadataList(key, _)
                 if !self.metadata.contains(key) =>
             {

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 pub struct Headers {
     block: Vec<u8>,
     lines: Vec<Line>,
+    taken: Vec<Box<[u8]>>,
 }
 
 /// Where a line stands in the block.
@@ -62,7 +63,11 @@ impl Headers {
             true => Vec::new(),
             false => read().ok_or(MalformedHeaders)?,
         };
-        Ok(Self { block, lines })
+        Ok(Self {
+            block,
+            lines,
+            taken: Vec::new(),
+        })
     }
 
     /// Adds a line; the name becomes lower case.
@@ -75,6 +80,22 @@ impl Headers {
         let name = append(name.to_ascii_lowercase().as_bytes());
         let value = append(value);
         self.lines.push(Line { name, value });
+    }
+
+    /// Takes lines out, by their names: nobody sees them any more.
+    pub fn take(&mut self, is_taken: impl Fn(&[u8]) -> bool) {
+        let block = &self.block;
+        let taken = self.lines.extract_if(.., |line| {
+            let name = block.get(line.name.0..line.name.1).unwrap_or_default();
+            is_taken(name)
+        });
+        let names = taken.filter_map(|line| block.get(line.name.0..line.name.1));
+        self.taken.extend(names.map(Into::into));
+    }
+
+    /// The names of lines that were taken out.
+    pub fn taken(&self) -> impl Iterator<Item = &[u8]> {
+        self.taken.iter().map(AsRef::as_ref)
     }
 
     /// Every line: name and value.

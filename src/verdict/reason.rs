@@ -18,6 +18,8 @@ pub enum Reason {
     PathUnreadable,
     /// It can be read in several ways that are for different API rules.
     ReadingsDiffer,
+    /// A client certificate decides, and its connection is for another server name.
+    ServerNameDiffers,
     /// It came over plain HTTP, and the authority is for HTTPS.
     HttpsRequired,
     /// A rule demands a token, and there is none.
@@ -84,6 +86,8 @@ pub enum Reason {
     KeyUnknown,
     /// The issuer's keys could not be fetched.
     KeysUnavailable,
+    /// It is bound to another client certificate, or to a key that a bearer does not show.
+    TokenBinding,
     /// What the credential location holds is no token.
     TokenUnreadable,
     /// The authorization server says that the token is not active.
@@ -170,12 +174,13 @@ const UNAVAILABLE: &str = "Service Unavailable";
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 60] = [
+    pub const ALL: [Self; 62] = [
         Self::MethodUnreadable,
         Self::AuthorityUnreadable,
         Self::PathMissing,
         Self::PathUnreadable,
         Self::ReadingsDiffer,
+        Self::ServerNameDiffers,
         Self::HttpsRequired,
         Self::TokenMissing,
         Self::TokensDiffer,
@@ -209,6 +214,7 @@ impl Reason {
         Self::TokenSignature,
         Self::KeyUnknown,
         Self::KeysUnavailable,
+        Self::TokenBinding,
         Self::TokenUnreadable,
         Self::TokenInactive,
         Self::TokenUse,
@@ -257,7 +263,7 @@ impl Reason {
         use Reason::*;
         match self {
             MethodUnreadable | AuthorityUnreadable | PathMissing | PathUnreadable
-            | ReadingsDiffer | HttpsRequired => Class::Request,
+            | ReadingsDiffer | ServerNameDiffers | HttpsRequired => Class::Request,
             CredentialMissing | SubjectMissing | AudienceMissing | IssuerUntrusted
             | ScopeMissing | TokenUse | RuleDenied | AuthorizerUnknown | PolicyDenied
             | PolicyNotAllowed => Class::Policy,
@@ -304,6 +310,7 @@ impl Reason {
             PathMissing => ("path_missing", 400, "Bad Request"),
             PathUnreadable => ("path_unreadable", 400, "Bad Request"),
             ReadingsDiffer => ("readings_differ", 400, "Bad Request"),
+            ServerNameDiffers => ("server_name_differs", 421, "Misdirected Request"),
             HttpsRequired => ("https_required", 301, ""),
             TokenMissing => ("token_missing", 401, "Jwt is missing"),
             TokensDiffer => ("tokens_differ", 401, "Found multiple Jwt tokens"),
@@ -413,6 +420,7 @@ impl Reason {
                 "Jwks doesn't have key to match kid or alg from Jwt",
             ),
             KeysUnavailable => ("keys_unavailable", 401, "Jwks remote fetch is failed"),
+            TokenBinding => ("token_binding", 401, "Jwt is bound to another key"),
             TokenUnreadable => ("token_unreadable", 401, "The token is malformed"),
             TokenInactive => ("token_inactive", 401, "The token is not active"),
             TokenUse => ("token_use", 403, "RBAC: access denied"),

@@ -107,6 +107,10 @@ pub(super) struct PeerSpec {
     pub dns_san: String,
     #[serde(default)]
     pub subject: String,
+    /// The SHA-256 of the certificate; that of `pem`, if absent.
+    pub sha256: Option<String>,
+    /// The certificate itself, where the gateway can read it.
+    pub pem: Option<String>,
 }
 
 /// A call to the outside, and its answer.

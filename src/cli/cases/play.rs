@@ -8,6 +8,7 @@ use crate::cli::{plugin_config, read_yaml};
 use crate::config::Config;
 use crate::decide::{Answers, Step, decide};
 use crate::keys::{self, Endpoint, FetchFailure, Keys};
+use crate::peer::Certificate;
 use crate::policy::Policy;
 use crate::reply::Reply;
 use crate::request::{Connection, Headers, MetadataKey, Peer, Request};
@@ -19,6 +20,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// How a case ended.
@@ -92,8 +94,8 @@ fn outcome(
     for (name, spec) in &case.tokens {
         tokens.insert(format!("${{{name}}}"), keyring.token(spec, now.as_secs())?);
     }
-    let headers = headers(&case.request, &tokens)?;
     let connection = connection(&case.request);
+    let headers = policy.with_derived(headers(&case.request, &tokens)?, &connection);
     let request = match policy.read(&headers, &connection) {
         Ok(request) => request,
         Err(reason) => return Ok(Outcome::refused(&reason.into(), None)),
@@ -118,6 +120,7 @@ fn outcome(
                 let notes = notes.iter().map(ToString::to_string).collect();
                 return Ok(Outcome { notes, ..outcome });
             }
+            Step::Peer => return Err("nobody is gathered".to_owned()),
             Step::Wait(source) => {
                 fetch_keys(&mut keys, calls.by_ref(), keyring, now)?;
                 answers.waited.push(source);
@@ -239,13 +242,17 @@ fn filled(text: &str, tokens: &BTreeMap<String, String>) -> String {
 /// What a gateway would know of the connection.
 fn connection(spec: &RequestSpec) -> Connection {
     let peer = spec.peer.as_ref().map(|peer| {
-        let names = [&peer.uri_san, &peer.dns_san, &peer.subject].into_iter();
+        let bytes = |text: &String| text.clone().into_bytes();
+        let pem = peer.pem.as_ref().map(|pem| pem.as_bytes());
+        let certificate = pem.and_then(Certificate::from_pem);
+        let digest = peer.sha256.as_ref();
+        let digest = digest.and_then(|it| crate::peer::digest(it.as_bytes()));
         Peer {
-            names: names
-                .filter(|name| !name.is_empty())
-                .map(|name| name.clone().into_bytes())
-                .collect(),
-            all_names_known: false,
+            subject: bytes(&peer.subject),
+            uri: bytes(&peer.uri_san),
+            dns: bytes(&peer.dns_san),
+            sha256: digest.or_else(|| certificate.as_ref().map(|it| it.sha256)),
+            certificate: certificate.map(Arc::new),
         }
     });
     let metadata = spec.metadata.iter().flat_map(|(filter, values)| {
@@ -259,6 +266,7 @@ fn connection(spec: &RequestSpec) -> Connection {
         destination: spec.destination,
         sni: spec.sni.clone().into_bytes(),
         peer,
+        peer_known: true,
         metadata: metadata.collect(),
     }
 }

@@ -5,6 +5,7 @@ use super::super::{
     Predicate, RequiredScopes, Rules, ScopeStrategy, Strategy, StringMatch,
 };
 use crate::config::{self, ErrorStyle};
+use crate::format::Format;
 use crate::reply::Style;
 use std::rc::Rc;
 
@@ -82,6 +83,11 @@ impl Policy {
                 (Strategy::ExtAuth(authorizers, restrictions), style)
             }
         };
+        let of_peer = |(_, value): &(String, Format)| value.needs_peer();
+        if source.headers.iter().chain(&source.cookies).any(of_peer) {
+            self.needs.peer = true;
+            self.needs.certificate = true;
+        }
         let boxed = |(name, value): (String, _)| (name.into(), value);
         ApiRule {
             id,

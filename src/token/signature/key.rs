@@ -64,7 +64,7 @@ impl VerifyingKey {
         let not_supported = || {
             let found = [("kty", kty), ("crv", crv), ("alg", alg)].map(|(name, value)| {
                 value.map_or(String::new(), |value| {
-                    let value: String = value.escape_debug().take(40).collect();
+                    let value: String = value.escape_default().take(40).collect();
                     format!(" {name} `{value}`")
                 })
             });
@@ -195,7 +195,7 @@ fn read(jwk: &Value, material: &[&str], operations: &[&str]) -> Result<String, S
 }
 
 fn unusable(error: jwt_simple::Error) -> String {
-    error.to_string().to_lowercase()
+    error.to_string().to_ascii_lowercase()
 }
 
 fn rsa(jwk: &str) -> Result<(Material, Vec<u8>), String> {

@@ -1,8 +1,9 @@
 //! What policies say of the other end of a TLS connection: principals and their kin, and the server
 //! name.
 //!
-//! The status that is written here is that of Envoy's own filters. A gateway tells us only the first
-//! URI name, the first DNS name and the subject; where another one could matter, ours refuses.
+//! The status that is written here is that of Envoy's own filters. Before Envoy 1.38 a gateway tells us
+//! only the first URI name, the first DNS name and the subject; where another one could matter, ours
+//! refuses.
 
 use serde_json::{Value, json};
 
@@ -115,8 +116,10 @@ on_every_envoy! {
                         let known = explained(&json!({}), &question, &theirs, &ours, version);
                         known.map_or("nothing known", |it| it.name)
                     });
-                    // Where nothing seen matches, something unseen may.
-                    let hidden = match action {
+                    // Where nothing seen matches, something unseen may. Since 1.38 Envoy shows the
+                    // whole certificate; before that, the first name of each kind.
+                    let shown = version == Version::V1_40 || (uris.is_empty() && dns.is_empty());
+                    let hidden = !shown && match action {
                         "ALLOW" => unseen,
                         _ => !matches,
                     };

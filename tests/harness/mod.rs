@@ -30,7 +30,7 @@
 //! | `plugin.rs` | the wasm filter, inline or discovered in a watched file |
 //! | `httpbin.rs` | a running httpbin |
 //! | `client.rs`, `exchange.rs` | an HTTP/1.1 client that sends exactly the bytes it is given |
-//! | `tls.rs` | certificates for one test, and both ends of TLS |
+//! | `tls.rs`, `certificate.rs` | certificates for one test, and both ends of TLS |
 //! | `requirements.rs` | the outside tools, and what happens when one is missing |
 //! | `process.rs`, `wait.rs` | a child process with its log; bounded waiting |
 //!
@@ -41,6 +41,7 @@
 )]
 
 pub mod bootstrap;
+mod certificate;
 pub mod client;
 pub mod envoy;
 mod exchange;

@@ -15,11 +15,11 @@ use rustls::{
 };
 use serde_json::{Value, json};
 
+use super::certificate::pem;
 #[allow(unused_imports, reason = "the face of this module, as `mod.rs` has it")]
 pub use super::certificate::{
     Attribute, BMP_STRING, Contents, Name, PRINTABLE_STRING, TELETEX_STRING, UTF8_STRING,
 };
-use super::certificate::pem;
 
 /// A certificate authority of one test.
 pub struct Authority {
@@ -87,6 +87,7 @@ impl Authority {
             "name": "envoy.transport_sockets.tls",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                "require_client_certificate": false,
                 "common_tls_context": {
                     "tls_certificates": [{
                         "certificate_chain": {"inline_string": identity.pem()},

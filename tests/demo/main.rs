@@ -16,8 +16,10 @@ mod world;
 use std::process::ExitCode;
 
 use harness::Version;
+use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
-use world::{GATEWAY, World};
+use tutorials::Credentials;
+use world::{GATEWAY, TLS_GATEWAY, World};
 
 /// What the command line asks for.
 struct Arguments {
@@ -56,8 +58,18 @@ async fn main() -> ExitCode {
     let Ok(world) = tokio::task::spawn_blocking(start).await else {
         return ExitCode::FAILURE;
     };
-    let as_expected =
-        tokio::task::block_in_place(|| if play { play_all(&world) } else { show(&world) });
+    // Certificates to try by hand; removed in the end.
+    let Ok(folder) = tempfile::tempdir() else {
+        eprintln!("cannot make a temporary folder");
+        return ExitCode::FAILURE;
+    };
+    let as_expected = tokio::task::block_in_place(|| {
+        if play {
+            play_all(&world)
+        } else {
+            show(&world, &folder)
+        }
+    });
     if !play {
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -75,7 +87,6 @@ async fn main() -> ExitCode {
 
 /// Plays every row; false if an answer differs.
 fn play_all(world: &World) -> bool {
-    let client = world.client();
     let mut differing = Vec::new();
     let mut count = 0;
     let rows = world.tutorials.iter().flat_map(|tutorial| &tutorial.rows);
@@ -87,7 +98,7 @@ fn play_all(world: &World) -> bool {
     for tutorial in &world.tutorials {
         for row in &tutorial.rows {
             count += 1;
-            let (got, differences) = match row.send(&client) {
+            let (got, differences) = match row.send(&world.client_for(row)) {
                 Ok(answer) => (answer.status.to_string(), row.differences(&answer)),
                 Err(error) => ("-".to_owned(), vec![format!("no answer: {error}")]),
             };
@@ -106,7 +117,7 @@ fn play_all(world: &World) -> bool {
 }
 
 /// Says what is guarded and how to try it.
-fn show(world: &World) -> bool {
+fn show(world: &World, folder: &TempDir) -> bool {
     let gateway = format!("http://127.0.0.1:{}", world.envoy.port(GATEWAY));
     println!("Portcullis guards httpbin at {gateway}\n");
     for tutorial in &world.tutorials {
@@ -128,8 +139,31 @@ fn show(world: &World) -> bool {
             line.replace(" -H \"", " \\\n  -H \"")
         );
     }
+    let all = world.tutorials.iter();
+    for credentials in all.filter_map(|it| it.credentials.as_ref()) {
+        show_credentials(credentials, world.envoy.port(TLS_GATEWAY), folder);
+    }
     println!("\nCtrl-C ends it all.");
     true
+}
+
+/// Writes the certificates, and says how to show them.
+fn show_credentials(credentials: &Credentials, port: u16, folder: &TempDir) {
+    let path = folder.path();
+    for (name, text) in &credentials.files {
+        if let Err(error) = std::fs::write(path.join(name), text) {
+            eprintln!("cannot write {name}: {error}");
+        }
+    }
+    let (authority, path) = (credentials.authority, path.display());
+    println!("\nOver TLS, with the certificates in {path}:\n");
+    for client in credentials.clients {
+        println!(
+            "curl -i https://{authority}:{port}{} --resolve {authority}:{port}:127.0.0.1 \\\n  \
+             --cacert {path}/ca.crt --cert {path}/{client}.crt --key {path}/{client}.key",
+            credentials.path
+        );
+    }
 }
 
 // === impl Arguments ===

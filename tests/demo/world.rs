@@ -13,8 +13,9 @@ use crate::{
     authorization_server::{AuthorizationServer, DEMO_CLIENT, Options},
     authorizer::Authorizer,
     harness::{Client, Envoy, Httpbin, Listener, Plugin, Tool, Version, httpbin},
-    tutorials::{self, AUTHORIZATION_SERVER, AUTHORIZER, Tutorial},
+    tutorials::{self, AUTHORIZATION_SERVER, AUTHORIZER, Row, Tutorial, client_certificate},
 };
+use serde_json::json;
 
 /// A running world; dropping it ends all of it.
 pub struct World {
@@ -26,8 +27,11 @@ pub struct World {
     pub tutorials: Vec<Tutorial>,
 }
 
-/// The only listener.
+/// The listener of all tutorials but those with client certificates.
 pub const GATEWAY: &str = "gateway";
+
+/// The one with TLS, which asks for a client certificate without demanding one.
+pub const TLS_GATEWAY: &str = "gateway with TLS";
 
 /// What has to be there.
 pub fn tools(version: Version) -> [Tool; 3] {
@@ -51,16 +55,27 @@ impl World {
     ) -> Self {
         let mut server = AuthorizationServer::start(Options::tutorials());
         let authorizer = Authorizer::start(server.issuer("demo").clone(), DEMO_CLIENT);
-        let tutorials = tutorials::all(&server);
+        let authority = client_certificate::authority();
+        let tutorials = tutorials::all(&server, &authority);
         let httpbin = httpbin::shared();
         before_envoy(&mut server);
         let plugin = Plugin::new(tutorials::plugin_config(&tutorials));
         let gateway = tutorials::listener(GATEWAY, &tutorials).filter(plugin.discovered());
+        // The same filter, and what Istio's gateways forward of a certificate.
+        let tls_gateway = tutorials::listener(TLS_GATEWAY, &tutorials)
+            .filter(plugin.discovered())
+            .transport_socket(client_certificate::gateway(&authority))
+            .connection_manager(json!({
+                "forward_client_cert_details": "SANITIZE_SET",
+                "set_current_client_cert_details":
+                    {"subject": true, "cert": true, "dns": true, "uri": true},
+            }));
         let envoy = Envoy::builder(version)
             .cluster("httpbin", httpbin.port())
             .cluster(AUTHORIZATION_SERVER, server.port())
             .cluster(AUTHORIZER, authorizer.port())
             .listener(listener(gateway))
+            .listener(tls_gateway)
             .start();
         World {
             envoy,
@@ -74,5 +89,16 @@ impl World {
     /// A client of the gateway.
     pub fn client(&self) -> Client {
         self.envoy.client(GATEWAY)
+    }
+
+    /// A client that asks the listener which a row wants, with its certificate.
+    pub fn client_for(&self, row: &Row) -> Client {
+        match &row.tls {
+            None => self.client(),
+            Some(config) => {
+                let client = self.envoy.client(TLS_GATEWAY);
+                client.tls(Arc::clone(config), row.authority)
+            }
+        }
     }
 }

@@ -14,10 +14,9 @@ on_every_envoy! {
     /// Every request of every tutorial is answered as the tutorial says.
     fn the_tutorials(version) {
         let world = World::start(version);
-        let client = world.client();
         let rows = world.tutorials.iter().flat_map(|tutorial| &tutorial.rows);
         let differing: Vec<_> = rows
-            .flat_map(|row| match row.send(&client) {
+            .flat_map(|row| match row.send(&world.client_for(row)) {
                 Ok(answer) => row.differences(&answer),
                 Err(error) => vec![format!("no answer: {error}")],
             }

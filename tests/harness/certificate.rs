@@ -109,7 +109,7 @@ impl Contents {
             let mut elements: Vec<_> = attributes.iter().map(Attribute::der).collect();
             // DER wants the members of a set in order.
             elements.sort();
-            element(0x31, &elements.concat())
+            element(0x31, elements.concat())
         };
         let sets: Vec<_> = self.subject.iter().map(set).collect();
         sequence(&sets)

@@ -58,5 +58,6 @@ pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
             "/status/200 -H 'Host: httpbin.example.com'",
             "/headers -H 'Host: httpbin.example.com' -H \"Authorization: Bearer $DEMO\"",
         ],
+        credentials: None,
     }
 }

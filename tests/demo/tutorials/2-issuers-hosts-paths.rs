@@ -82,5 +82,6 @@ pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
             "/healthz -H 'Host: another-host.com' -H \"Authorization: Bearer $FOO\"",
             "/healthz -H 'Host: another-host.com' -H \"Authorization: Bearer $BAR\"",
         ],
+        credentials: None,
     }
 }

@@ -99,6 +99,7 @@ pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
             "/robots.txt -H 'Host: inline.example.com'",
             "/headers -H 'Host: inline.example.com' -H \"Authorization: Bearer $CLIENT\"",
         ],
+        credentials: None,
     }
 }
 

@@ -75,6 +75,7 @@ pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
             "/headers -H 'Host: scopes.example.com' -H \"Authorization: Bearer $WRITE\"",
             "/post -d 'test data' -H 'Host: scopes.example.com' -H \"Authorization: bearer $WRITE\"",
         ],
+        credentials: None,
     }
 }
 

@@ -8,6 +8,8 @@
     reason = "each program that includes this uses its own part of it"
 )]
 
+#[path = "3-client-certificate.rs"]
+pub mod client_certificate;
 #[path = "4-ext-auth.rs"]
 mod ext_auth;
 #[path = "2-issuers-hosts-paths.rs"]
@@ -17,14 +19,15 @@ mod jwt;
 #[path = "5-oauth2-scopes.rs"]
 mod oauth2_scopes;
 
-use std::io;
+use std::{io, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rustls::ClientConfig;
 use serde_json::{Map, Value, json};
 
 use crate::{
     authorization_server::{AuthorizationServer, DEMO_CLIENT, DEMO_SECRET, Issuer},
-    harness::{Client, Listener, Response},
+    harness::{Client, Listener, Response, tls::Authority},
 };
 
 /// One tutorial: its part of the configuration, and its requests.
@@ -33,8 +36,8 @@ pub struct Tutorial {
     pub title: &'static str,
     /// What it guards, a line each.
     pub guards: &'static [&'static str],
-    /// Lists of the plugin's configuration by name, such as `jwtRules`; those of all tutorials are
-    /// put one after the other.
+    /// Parts of the plugin's configuration by name: lists such as `jwtRules`, of which those of all
+    /// tutorials are put one after the other, and objects, which are put together.
     pub config: Value,
     /// Routes that it needs besides the one to httpbin.
     pub routes: Vec<Value>,
@@ -43,6 +46,18 @@ pub struct Tutorial {
     pub tokens: Vec<(&'static str, String)>,
     /// What to try by hand: what `curl -i GATEWAY` takes further.
     pub tries: &'static [&'static str],
+    /// What to try by hand over TLS.
+    pub credentials: Option<Credentials>,
+}
+
+/// Certificates as files, for who asks by hand.
+pub struct Credentials {
+    pub authority: &'static str,
+    pub path: &'static str,
+    /// Files in PEM by name; `ca.crt` vouches for the gateway.
+    pub files: Vec<(&'static str, String)>,
+    /// Which clients there are; each has a `.crt` and a `.key`.
+    pub clients: &'static [&'static str],
 }
 
 /// One request and what must come of it.
@@ -57,6 +72,10 @@ pub struct Row {
     /// Before the token in `Authorization`.
     pub scheme: &'static str,
     pub token: Option<String>,
+    /// Further header lines.
+    pub headers: Vec<(&'static str, String)>,
+    /// Asks the listener with TLS, and shows this certificate or none.
+    pub tls: Option<Arc<ClientConfig>>,
     pub expected: Expected,
 }
 
@@ -88,10 +107,11 @@ pub const AUTHORIZER: &str = "oauth2-proxy";
 const SHOWN: usize = 120;
 
 /// Every tutorial built so far, in order.
-pub fn all(server: &AuthorizationServer) -> Vec<Tutorial> {
+pub fn all(server: &AuthorizationServer, authority: &Authority) -> Vec<Tutorial> {
     vec![
         jwt::tutorial(server),
         issuers_hosts_paths::tutorial(server),
+        client_certificate::tutorial(authority),
         ext_auth::tutorial(server),
         oauth2_scopes::tutorial(server),
     ]
@@ -99,17 +119,20 @@ pub fn all(server: &AuthorizationServer) -> Vec<Tutorial> {
 
 /// The one plugin configuration in which they all live.
 pub fn plugin_config(tutorials: &[Tutorial]) -> Value {
-    let mut lists = Map::new();
+    let mut whole = Map::new();
     for part in tutorials.iter().map(|tutorial| &tutorial.config) {
-        for (name, list) in part.as_object().expect("lists by name") {
-            let whole = lists.entry(name.as_str()).or_insert_with(|| json!([]));
-            let whole = whole.as_array_mut().expect("a list");
-            whole.extend(list.as_array().expect("a list").iter().cloned());
+        for (name, part) in part.as_object().expect("parts by name") {
+            match (whole.entry(name.as_str()).or_insert(Value::Null), part) {
+                (Value::Array(whole), Value::Array(part)) => whole.extend(part.iter().cloned()),
+                (Value::Object(whole), Value::Object(part)) => whole.extend(part.clone()),
+                (whole @ Value::Null, part) => *whole = part.clone(),
+                (whole, part) => panic!("`{name}` is {whole} and {part}"),
+            }
         }
     }
-    lists.insert("version".to_owned(), 1.into());
-    lists.insert("defaultAction".to_owned(), "DENY".into());
-    Value::Object(lists)
+    whole.insert("version".to_owned(), 1.into());
+    whole.insert("defaultAction".to_owned(), "DENY".into());
+    Value::Object(whole)
 }
 
 /// A listener with the routes that they need.
@@ -164,6 +187,8 @@ impl Row {
             caller: "no token",
             scheme: "Bearer",
             token: None,
+            headers: Vec::new(),
+            tls: None,
             expected,
         }
     }
@@ -193,6 +218,16 @@ impl Row {
         self
     }
 
+    fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    fn tls(mut self, config: Arc<ClientConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
     /// `GET httpbin.example.com/status/200, no token`.
     pub fn request(&self) -> String {
         format!(
@@ -207,6 +242,9 @@ impl Row {
             .authority(self.authority);
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("{} {token}", self.scheme));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
         }
         if !self.body.is_empty() {
             request = request.header("content-type", FORM).body(self.body);

@@ -244,6 +244,54 @@ fn certificates() -> Vec<Certificate> {
             ],
             "fedcba98765432100000000000000001",
         ),
+        Certificate::new("the serial number 0", subject(&[("CN", "x")]), "CN=x").serial(&[0], "0"),
+        Certificate::new(
+            "an empty URI name",
+            subject(&[("CN", "x")]).uris(&[""]),
+            "CN=x",
+        ),
+        Certificate::new(
+            "an empty URI name before another",
+            subject(&[("CN", "x")]).uris(&["", "spiffe://td/b"]),
+            "CN=x",
+        )
+        .uris(",spiffe://td/b"),
+        Certificate::new(
+            "less usual attributes",
+            subject(&[
+                ("2.5.4.43", "i"),
+                ("2.5.4.44", "gq"),
+                ("2.5.4.46", "dq"),
+                ("2.5.4.65", "ps"),
+                ("2.5.4.13", "d"),
+                ("2.5.4.17", "pc"),
+                ("2.5.4.15", "bc"),
+                ("2.5.4.97", "oi"),
+                ("1.3.6.1.4.1.311.60.2.1.3", "DE"),
+                ("1.2.840.113549.1.9.2", "un"),
+                ("1.2.840.113549.1.9.8", "ua"),
+                ("2.5.4.41", "name"),
+                ("2.5.4.20", "tel"),
+                ("0.9.2342.19200300.100.1.3", "mail"),
+                ("2.5.4.45", "uid2"),
+                ("2.5.4.72", "role"),
+            ]),
+            "role=role,x500UniqueIdentifier=uid2,mail=mail,telephoneNumber=tel,name=name,\
+             unstructuredAddress=ua,unstructuredName=un,1.3.6.1.4.1.311.60.2.1.3=#0C024445,\
+             2.5.4.97=#0C026F69,businessCategory=bc,postalCode=pc,description=d,pseudonym=ps,\
+             dnQualifier=dq,generationQualifier=gq,initials=i",
+        ),
+        Certificate::new(
+            "kinds of strings that no name has",
+            of(&[
+                &[Attribute::of("CN", 0x04, "ab")],
+                &[Attribute::of("O", 0x16, "ia5")],
+                &[Attribute::of("OU", 0x12, "12")],
+                &[Attribute::of("L", 0x1c, b"\0\0\0a")],
+                &[Attribute::new("ST", "a\0b")],
+            ]),
+            r"ST=a\00b,L=a,OU=12,O=ia5,CN=#04026162",
+        ),
         Certificate::new("a short serial number", subject(&[("CN", "x")]), "CN=x")
             .serial(&[0x0a], "0a"),
     ]

@@ -394,7 +394,6 @@ on_every_envoy! {
         let rules = json!([
             when(CN, ALLOWED, "/status/200"),
             when(ISSUER, "CN=Foreign", "/status/201"),
-            when("x-forwarded-client-cert", "*", "/status/202"),
             {"to": [{"operation": {"paths": ["/headers"]}}]},
         ]);
         let builder = Envoy::builder(version).cluster("httpbin", httpbin.port());

@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn reads_digests() {
         let good = "00ff".repeat(16);
-        let bytes: [u8; 32] = std::array::from_fn(|at| if at % 2 == 0 { 0 } else { 0xff });
+        let bytes: [u8; 32] = std::array::from_fn(|at| [0, 0xff][at & 1]);
         for (hex, expected) in [
             (good.clone(), Some(bytes)),
             (good.to_ascii_uppercase(), Some(bytes)),
@@ -56,8 +56,8 @@ mod tests {
             (good.replacen("00", "+0", 1), None),
             (format!("{good}0"), None),
             (format!("{good}00"), None),
-            (good[2..].to_owned(), None),
-            (good[1..].to_owned(), None),
+            (good.replacen("00", "", 1), None),
+            (good.replacen("00", "0", 1), None),
             (String::new(), None),
         ] {
             assert_eq!(digest(hex.as_bytes()), expected, "{hex}");

@@ -289,6 +289,6 @@ proptest! {
         });
         let read = serial(&bytes[spare.count()..]).unwrap();
         prop_assert_eq!(i128::from_str_radix(&read, 16).unwrap(), number);
-        prop_assert!(number == 0 || read.trim_start_matches('-').len() % 2 == 0);
+        prop_assert!(number == 0 || read.trim_start_matches('-').len().is_multiple_of(2));
     }
 }

@@ -38,7 +38,7 @@ fn address(path: &[&str]) -> Option<SocketAddr> {
 }
 
 /// Certificates that were read before, by their SHA-256.
-pub type Certificates = HashMap<[u8; 32], Option<Arc<Certificate>>>;
+pub type Certificates = HashMap<[u8; 32], Arc<Certificate>>;
 
 /// So many are remembered.
 const MAX_CERTIFICATES: usize = 1_000;
@@ -64,17 +64,18 @@ pub fn gather_peer(
         certificate: None,
     };
     if let Some(digest) = peer.sha256.filter(|_| certificate) {
-        if certificates.len() >= MAX_CERTIFICATES {
-            certificates.clear();
-        }
-        let known = certificates.entry(digest).or_insert_with(|| {
+        peer.certificate = certificates.get(&digest).cloned();
+        if peer.certificate.is_none() {
             let read = Certificate::from_pem(&property("peer_certificate"));
             let own = read.filter(|it| it.sha256 == digest);
-            let lines = headers.all("x-forwarded-client-cert");
-            own.or_else(|| xfcc::certificate(lines, &digest))
-                .map(Arc::new)
-        });
-        peer.certificate = known.clone();
+            let forwarded = || xfcc::certificate(headers.all("x-forwarded-client-cert"), &digest);
+            peer.certificate = own.or_else(forwarded).map(Arc::new);
+            if certificates.len() >= MAX_CERTIFICATES {
+                certificates.clear();
+            }
+            let read = peer.certificate.iter();
+            certificates.extend(read.map(|it| (digest, Arc::clone(it))));
+        }
     }
     connection.peer = Some(peer);
 }

@@ -1,8 +1,8 @@
 //! An answer of ours as the caller sees it: status, headers, body; and as the access log sees it:
 //! details.
 //!
-//! The forms are those of what we replace, so that clients and dashboards keep working; [`style`]
-//! has the ones that are not Envoy's. What a client sent is only ever written escaped and cut.
+//! The forms are those of what we replace, so that clients and dashboards keep working;
+//! [`Style`] has the ones that are not Envoy's. What a client sent is only ever written escaped and cut.
 
 mod style;
 

@@ -1,10 +1,11 @@
 //! Case files: requests, and what becomes of each under a configuration.
 //!
 //! The same files serve operators (`portcullis test`) and the project's own tests. `format` is
-//! what one writes, `mint` makes the tokens, [`play()`] asks the core.
+//! what one writes, `mint` makes the tokens, `outside` answers calls, [`play()`] asks the core.
 
 mod format;
 mod mint;
+mod outside;
 mod play;
 
 pub use play::{CaseResult, play};

@@ -3,11 +3,14 @@
 //! The section readers ([`super::jwt_rules`] and its neighbours) call it; it knows no section. A
 //! reader that meets a fault notes it and goes on; only [`read`] turns faults into a failure.
 
+mod text;
+
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+use text::{listed, parse_duration, quoted, written};
 
 /// One thing that is wrong with a configuration: where, what was found, what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +54,6 @@ pub(super) struct Fields<'a> {
 
 /// More faults than this are counted, not listed: a configuration can be 4 MiB of them.
 const MAX_FAULTS: usize = 100;
-
-/// The longest piece of a found value that a fault repeats, in characters.
-const MAX_QUOTED: usize = 60;
 
 /// Reads a whole document with `section`.
 pub(super) fn read<T>(
@@ -362,57 +362,4 @@ impl<'a> Fields<'a> {
             report: self.at.report,
         }
     }
-}
-
-/// Numbers with the units `h`, `m`, `s` and `ms`, one behind the other.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|it: char| !it.is_ascii_digit())?;
-        let (number, tail) = rest.split_at_checked(digits)?;
-        let unit_end = tail
-            .find(|it: char| it.is_ascii_digit())
-            .unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at_checked(unit_end)?;
-        let unit = Duration::from_millis(match unit {
-            "h" => 3_600_000,
-            "m" => 60_000,
-            "s" => 1_000,
-            "ms" => 1,
-            _ => return None,
-        });
-        total = total.checked_add(unit.checked_mul(number.parse().ok()?)?)?;
-        rest = tail;
-    }
-    Some(total)
-}
-
-/// A duration as one writes it.
-fn written(duration: Duration) -> String {
-    match duration.subsec_millis() {
-        0 => format!("{}s", duration.as_secs()),
-        _ => format!("{}ms", duration.as_millis()),
-    }
-}
-
-/// A found value as it may stand in a fault: cut, on one line.
-fn quoted(value: &Value) -> String {
-    let kind = match value {
-        Value::Array(_) => return "a list".to_owned(),
-        Value::Object(_) => return "an object".to_owned(),
-        Value::String(text) => text.escape_default().to_string(),
-        other => other.to_string(),
-    };
-    let mut cut: String = kind.chars().take(MAX_QUOTED).collect();
-    if cut.len() < kind.len() {
-        cut.push('…');
-    }
-    format!("`{cut}`")
-}
-
-/// Words in backticks, separated by commas.
-fn listed<'w>(words: impl Iterator<Item = &'w str>) -> String {
-    let words: Vec<_> = words.map(|word| format!("`{word}`")).collect();
-    words.join(", ")
 }

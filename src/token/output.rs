@@ -48,7 +48,10 @@ fn fixed(float: f64) -> Option<String> {
     let scaled = mantissa.checked_mul(DECIMALS)?;
     // Less than half of the last decimal from there on.
     let (mut whole, rest) = match shift {
-        ..=100 => (scaled >> shift, scaled & ((1 << shift) - 1)),
+        ..=100 => {
+            let whole = scaled >> shift;
+            (whole, scaled ^ (whole << shift))
+        }
         _ => (0, 0),
     };
     let half = 1_u128

@@ -1,13 +1,14 @@
 //! Plays a case file: every case on its own, with the plugin's core and fresh caches.
 
-use super::format::{CallSpec, Case, CaseFile, Expect, RequestSpec, Upstream};
+use super::format::{Case, CaseFile, Expect, RequestSpec, Upstream};
 use super::mint::Keyring;
+use super::outside::{fetch_keys, reply};
 use crate::cache::Caches;
-use crate::call::{HttpCall, HttpReply, answered};
+use crate::call::answered;
 use crate::cli::{plugin_config, read_yaml};
 use crate::config::Config;
 use crate::decide::{Answers, Step, decide};
-use crate::keys::{self, Endpoint, FetchFailure, Keys};
+use crate::keys::Keys;
 use crate::peer::Certificate;
 use crate::policy::Policy;
 use crate::reply::Reply;
@@ -138,102 +139,8 @@ fn outcome(
     Err(format!("undecided after {MAX_LOOKS} looks"))
 }
 
-/// Fetches the keys that are due, from the answers that the case gives.
-fn fetch_keys<'c>(
-    store: &mut Keys,
-    mut calls: impl Iterator<Item = &'c CallSpec>,
-    keyring: &Keyring,
-    now: Duration,
-) -> Result<(), String> {
-    let mut due = store.due(now);
-    while !due.is_empty() {
-        for fetch in std::mem::take(&mut due) {
-            let Some(call) = calls.next() else {
-                store.fetched(fetch.source, Err(FetchFailure::NotSent), now);
-                continue;
-            };
-            let Endpoint { cluster, path, .. } = &fetch.from;
-            let expected = (&call.to, call.expect.path.as_ref().unwrap_or(path));
-            if expected != (cluster, path) {
-                return Err(format!(
-                    "call: expected {expected:?}, got {:?}",
-                    (cluster, path)
-                ));
-            }
-            let body = match with_jwks(call.answer.body.clone(), keyring)? {
-                Value::String(text) => text,
-                other => other.to_string(),
-            };
-            let reply = keys::Reply {
-                status: call.answer.status,
-                ..keys::Reply::ok(body.as_bytes())
-            };
-            store.fetched(fetch.source, Ok(reply), now);
-        }
-        // A discovery document leads to the next fetch.
-        due = store.due(now);
-    }
-    Ok(())
-}
-
-/// What the case answers to a call, which must be the one that it expects.
-fn reply(
-    spec: &CallSpec,
-    call: &HttpCall,
-    tokens: &BTreeMap<String, String>,
-) -> Result<Option<HttpReply>, String> {
-    let sent = |name: &str| {
-        let values = call.headers.iter().filter(|(known, _)| &**known == name);
-        let values: Vec<_> = values.map(|(_, value)| value.as_slice()).collect();
-        let text = String::from_utf8_lossy(&values.join(&b","[..])).into_owned();
-        (!values.is_empty()).then_some(text)
-    };
-    let mut wrong = Vec::new();
-    let mut differ = |what: &str, expected: Option<&str>, got: Option<String>| {
-        let expected = expected.map(|text| filled(text, tokens));
-        if expected != got {
-            wrong.push(format!("call: {what}: expected {expected:?}, got {got:?}"));
-        }
-    };
-    let expect = &spec.expect;
-    differ("to", Some(&spec.to), Some(call.cluster.to_string()));
-    for (name, expected) in [(":path", &expect.path), (":method", &expect.method)] {
-        if let Some(expected) = expected {
-            differ(name, Some(expected), sent(name));
-        }
-    }
-    for (name, expected) in &expect.headers {
-        let got = sent(&name.to_lowercase());
-        if expected.as_deref() != Some("*") || got.is_none() {
-            differ(name, expected.as_deref(), got);
-        }
-    }
-    if let Some(body) = &expect.body {
-        let got = String::from_utf8_lossy(&call.body).into_owned();
-        differ("body", Some(body), Some(got));
-    }
-    if !wrong.is_empty() {
-        return Err(wrong.join("\n"));
-    }
-    let mut headers = Headers::default();
-    for (name, value) in &spec.answer.headers {
-        headers.push(name, value.as_bytes());
-    }
-    let body = match &spec.answer.body {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    };
-    let reply = HttpReply {
-        status: spec.answer.status,
-        headers,
-        body: body.into_bytes(),
-    };
-    Ok((!spec.answer.unreachable).then_some(reply))
-}
-
 /// A text with the tokens of the case in place of `${name}`.
-fn filled(text: &str, tokens: &BTreeMap<String, String>) -> String {
+pub(super) fn filled(text: &str, tokens: &BTreeMap<String, String>) -> String {
     tokens.iter().fold(text.to_owned(), |text, (name, token)| {
         text.replace(name, token)
     })
@@ -306,7 +213,7 @@ fn headers(spec: &RequestSpec, tokens: &BTreeMap<String, String>) -> Result<Head
 }
 
 /// Puts the text of a key set in place of each string `${jwks:KEY,KEY}`.
-fn with_jwks(value: Value, keyring: &Keyring) -> Result<Value, String> {
+pub(super) fn with_jwks(value: Value, keyring: &Keyring) -> Result<Value, String> {
     Ok(match value {
         Value::String(text) => {
             let names = text

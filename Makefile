@@ -6,9 +6,12 @@ WASM := env $$(cat .tools/wasm.env 2>/dev/null)
 MAX_BYTES := 1048576
 MACHETE := .tools/cargo-machete-0.9.2
 DENY := .tools/cargo-deny-0.20.2
+FUZZ := .tools/cargo-fuzz-0.13.2
+# For each target.
+FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo run test lint bench clean
+.PHONY: help setup build demo run test lint bench fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '%-8s %s\n' "$$name" "$$what"; done
@@ -43,13 +46,18 @@ lint: setup $(MACHETE) $(DENY) ## check format, code, documentation and dependen
 	@tests/setup/deny.sh $(DENY)/bin/cargo-deny
 
 # Unoptimised, since it compiles in half the time and runs in an instant all the same.
-$(MACHETE) $(DENY):
-	@echo "lint: installing $(@F), which takes some minutes"
+$(MACHETE) $(DENY) $(FUZZ):
+	@echo "installing $(@F), which takes some minutes"
 	@cargo install --quiet --locked --debug --root $@ $(subst -0,@0,$(@F))
 
 bench: setup build ## measure what the plugin adds to a request
 	@cargo run --quiet --release --example bench-core -- --bench --quiet
 	@cargo run --quiet --example bench
+
+fuzz: setup $(FUZZ) ## feed the readers of hostile input with all sorts of bytes; needs a C++ compiler
+	@for target in $$($(FUZZ)/bin/cargo-fuzz list --fuzz-dir tests/fuzz); do \
+	$(FUZZ)/bin/cargo-fuzz run --fuzz-dir tests/fuzz --target-dir $(TARGET)/fuzz --sanitizer none $$target \
+	-- -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit; done
 
 clean: ## remove everything that was built or installed here
 	@cargo clean --quiet

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::json;
 
 use crate::{
-    authorization_server::now,
+    authorization_server::{DEMO_CLIENT, DEMO_SECRET, Fault, now},
     harness::{Response, Version},
     world::{World, tools},
 };
 
 const HTTPBIN: &str = "httpbin.example.com";
+const SCOPES: &str = "scopes.example.com";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 on_every_envoy! {
@@ -50,9 +52,30 @@ on_every_envoy! {
             request.header("x-note", "a-word-of-the-client").send().expect("an answer");
         }
         world.envoy.wait_for_log("details=jwt_authn_access_denied{Jwt_is_not_in_the_form", PATIENCE);
+        // Opaque tokens, and the secret by which they are asked about: let in, refused, and of no use.
+        let opaque = issuer.opaque(json!({"scope": "read", "sub": "somebody-opaque", "exp": now() + 60}));
+        let scopes = || client.get("/status/200").authority(SCOPES);
+        let status = |token: &str| scopes().bearer(token).send().expect("an answer").status;
+        assert_eq!((status(&opaque), status("an-unknown-token")), (200, 401));
+        world.server.fault("/issuers/demo/oauth2/introspect", Fault::Html);
+        assert_eq!(status("a-token-in-an-outage"), 503);
+        world.envoy.wait_for_log("a reply that is no JSON object", PATIENCE);
+        let credential = BASE64.encode(format!("{DEMO_CLIENT}:{DEMO_SECRET}"));
         let log = world.envoy.log();
         assert!(log.contains("portcullis"), "the plugin's own lines are there");
-        for secret in [&valid[..], &expired, "not-a-token-at-all", "somebody-in-particular", "a-word-of-the-client"] {
+        for secret in [
+            &valid[..],
+            &expired,
+            "not-a-token-at-all",
+            "somebody-in-particular",
+            "a-word-of-the-client",
+            &opaque,
+            "somebody-opaque",
+            "an-unknown-token",
+            "a-token-in-an-outage",
+            &credential,
+            DEMO_SECRET,
+        ] {
             let part = secret.get(..40).unwrap_or(secret);
             assert!(!log.contains(part), "`{part}` is in the log");
         }

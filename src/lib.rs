@@ -3,9 +3,10 @@
 //!
 //! The way of a request is the way through these modules: [`config`] is what an operator writes,
 //! [`policy`] what it was compiled into (it cannot be wrong any more), [`request`] the hostile bytes
-//! that arrive, [`token`] and [`keys`] turn a credential into an [`identity`], [`decide`] judges,
-//! [`verdict`] says what and why, [`reply`] says it to the caller, [`trail`] and [`meter`] to the
-//! operator.
+//! that arrive and [`peer`] the certificate that they come with, [`token`] and [`keys`] turn a
+//! credential into an [`identity`], [`introspection`] and [`authorizer`] ask others by a [`call`],
+//! [`decide`] judges, [`verdict`] says what and why, [`reply`] says it to the caller, [`trail`] and
+//! [`meter`] to the operator.
 //!
 //! That core knows no clock, no network, no log and no proxy: `host` (wasm only) and `cli` (native
 //! only) are thin shells around it, so the plugin, the command and the tests run the same code.

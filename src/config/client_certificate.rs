@@ -169,3 +169,123 @@ impl Default for ClientCertificate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use serde_json::{Value, json};
+
+    /// The faults of a configuration with this section, and one policy with this condition.
+    fn faults(section: &Value, key: &str) -> Vec<String> {
+        let when = json!([{"key": key, "values": ["x"]}]);
+        let policy = json!({"name": "p", "namespace": "shop", "rules": [{"when": when}]});
+        let config = json!({
+            "version": 1, "clientCertificate": section, "authorizationPolicies": [policy],
+        });
+        match Config::read(config.to_string().as_bytes()) {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn a_header_that_a_client_can_write_decides_nothing() {
+        let mapped = json!({"headers": {"X-Client-Ssl-Cn": "%DOWNSTREAM_PEER_SUBJECT%"}});
+        let forwarded = json!({"trustForwarded": [
+            {"subject": "CN=edge", "headers": ["X-Forwarded-Client-Cert", "x-ssl-client-dn"]},
+        ]});
+        let nothing = json!({});
+        for (section, header, allowed) in [
+            (&nothing, "X-Client-Ssl-Cn", false),
+            (&nothing, "x_client_ssl_cn", false),
+            (&nothing, "X-SSL-Client-Verify", false),
+            (&nothing, "X-Forwarded-Client-Cert", false),
+            (&nothing, "x-user", true),
+            (&mapped, "X-CLIENT-SSL-CN", true),
+            (&mapped, "X-Client-Ssl-Issuer", false),
+            (&forwarded, "x-forwarded-client-cert", true),
+            (&forwarded, "X-SSL-Client-DN", true),
+            (&forwarded, "X-SSL-Client-Verify", false),
+        ] {
+            let found = faults(section, &format!("request.headers[{header}]"));
+            assert_eq!(
+                found.is_empty(),
+                allowed,
+                "{header} with {section}: {found:?}"
+            );
+            let told = "a header that no client can write itself";
+            assert!(allowed || found[0].contains(told), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn sections() {
+        for (section, expected) in [
+            (
+                json!({"headers": {"x-a": "%REQ(x-b)%"}}),
+                ".headers.x-a: found `%REQ(x-b)%`; allowed: one of",
+            ),
+            (
+                json!({"headers": {"x-a": "text"}}),
+                ".headers.x-a: found `text`; allowed: one of",
+            ),
+            (
+                json!({"headers": {"x-a": "%DOWNSTREAM_PEER_EMAIL%"}}),
+                ".headers.x-a: found",
+            ),
+            (
+                json!({"headers": {"host": "%DOWNSTREAM_PEER_SUBJECT%"}}),
+                ".headers.host: `host` may not be set",
+            ),
+            (
+                json!({"bindTokens": "always"}),
+                ".bindTokens: found `always`; allowed: `ifPresent`, `required`, `off`",
+            ),
+            (
+                json!({"trustForwarded": [{"headers": ["x-a"]}]}),
+                ".trustForwarded[0]: give one of `sha256`, `subject` and `uriSan`",
+            ),
+            (
+                json!({"trustForwarded": [{"sha256": "12", "headers": ["x-a"]}]}),
+                ".trustForwarded[0].sha256: found `12`; allowed: a SHA-256 of 64 hexadecimal digits",
+            ),
+            (
+                json!({
+                    "headers": {"x-a": "%DOWNSTREAM_PEER_SUBJECT%"},
+                    "trustForwarded": [{"subject": "CN=edge", "headers": ["X-A"]}],
+                }),
+                ": `x-a` is in `headers` and in `trustForwarded`",
+            ),
+        ] {
+            let found = faults(&section, "request.headers[x-user]");
+            let expected = format!("$.clientCertificate{expected}");
+            assert!(
+                found.len() == 1 && found[0].starts_with(&expected),
+                "{section}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn conditions_on_the_peer() {
+        let sha256 = "26:9d".repeat(16).replace("d26", "d:26");
+        for (key, value, allowed) in [
+            ("connection.peer.subject", "CN=x", true),
+            ("connection.peer.subject[CN]", "x", true),
+            ("connection.peer.issuer[2.5.4.97]", "x", true),
+            ("connection.peer.san.uri", "*", true),
+            ("connection.peer.sha256", &sha256, true),
+            ("connection.peer.sha256", "*", true),
+            ("connection.peer.sha256", "abc", false),
+            ("connection.peer.subject[]", "x", false),
+            ("connection.peer.subject[C N]", "x", false),
+            ("connection.peer.san.email", "x", false),
+        ] {
+            let when = json!([{"key": key, "values": [value]}]);
+            let policy = json!({"name": "p", "namespace": "shop", "rules": [{"when": when}]});
+            let config = json!({"version": 1, "authorizationPolicies": [policy]}).to_string();
+            let read = Config::read(config.as_bytes());
+            assert_eq!(read.is_ok(), allowed, "{key} {value}: {:?}", read.err());
+        }
+    }
+}

@@ -6,7 +6,6 @@ use super::reader::{At, Fields};
 use super::values;
 use crate::format::Format;
 use crate::policy::StringMatch;
-use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -46,15 +45,7 @@ const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration:
 const STATUS_ON_ERROR: u16 = 403;
 
 pub(super) fn read(at: Option<At<'_>>) -> Vec<ExtensionProvider> {
-    let mut names = HashSet::new();
-    let provider = |at: At<'_>| {
-        let provider = provider(at)?;
-        if !names.insert(provider.name.clone()) {
-            at.fault("another provider has the same `name`");
-        }
-        Some(provider)
-    };
-    at.map(|at| at.list(provider)).unwrap_or_default()
+    values::named(at, provider, |provider| &provider.name)
 }
 
 fn provider(at: At<'_>) -> Option<ExtensionProvider> {

@@ -7,7 +7,6 @@ use super::values::{self, Secret};
 use super::{Fault, FromHeader};
 use crate::keys::Endpoint;
 use crate::policy::ScopeStrategy;
-use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -93,15 +92,7 @@ pub(super) const SCOPE_STRATEGIES: [(&str, ScopeStrategy); 4] = [
 ];
 
 pub(super) fn read(at: Option<At<'_>>) -> Vec<IntrospectionProvider> {
-    let mut names = HashSet::new();
-    let provider = |at: At<'_>| {
-        let provider = provider(at)?;
-        if !names.insert(provider.name.clone()) {
-            at.fault("another provider has the same `name`");
-        }
-        Some(provider)
-    };
-    at.map(|at| at.list(provider)).unwrap_or_default()
+    values::named(at, provider, |provider| &provider.name)
 }
 
 fn provider(at: At<'_>) -> Option<IntrospectionProvider> {

@@ -4,6 +4,7 @@
 
 use super::reader::{At, Fields};
 use crate::format::Format;
+use std::collections::HashSet;
 use std::fmt;
 
 /// Something that no log, error or dump shows.
@@ -36,6 +37,23 @@ pub(super) fn text(at: At<'_>) -> Option<String> {
 pub(super) fn texts(fields: &mut Fields<'_>, name: &'static str) -> Vec<String> {
     let at = fields.optional(name);
     at.map(|at| at.non_empty_list(text)).unwrap_or_default()
+}
+
+/// A list of things that are known by their names.
+pub(super) fn named<T>(
+    at: Option<At<'_>>,
+    read: fn(At<'_>) -> Option<T>,
+    name: fn(&T) -> &String,
+) -> Vec<T> {
+    let mut names = HashSet::new();
+    let item = |at: At<'_>| {
+        let item = read(at)?;
+        if !names.insert(name(&item).clone()) {
+            at.fault("another one has the same `name`; give it a name of its own");
+        }
+        Some(item)
+    };
+    at.map(|at| at.list(item)).unwrap_or_default()
 }
 
 /// A header name in lower case.

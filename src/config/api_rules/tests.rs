@@ -384,6 +384,12 @@ fn extension_providers() {
             None => assert!(found.is_empty(), "{members}: {found:?}"),
         }
     }
+    let http = json!({"service": "p", "port": 80});
+    let twice = json!({"name": "proxy", "envoyExtAuthzHttp": http});
+    assert_eq!(
+        faults(&json!({"version": 1, "extensionProviders": [twice, twice]})),
+        ["$.extensionProviders[1]: another one has the same `name`; give it a name of its own"]
+    );
     let grpc = json!({"name": "g", "envoyExtAuthzGrpc": {}});
     let found = faults(&json!({"version": 1, "extensionProviders": [grpc]}));
     assert!(

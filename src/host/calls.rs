@@ -4,10 +4,12 @@
 //! context, so that a client that leaves cannot take an answer away from others.
 
 use crate::call::{Call, HttpCall, Question};
+use crate::config::Limits;
 
 /// The calls of a configuration on one worker.
-#[derive(Default)]
 pub struct Calls {
+    /// So many are on their way at a time, also if nobody waits for them any more.
+    most: usize,
     next: u64,
     /// Asked for, and not sent yet.
     queued: Vec<(u64, HttpCall)>,
@@ -28,6 +30,15 @@ const MAX_SHARED: usize = 256;
 // === impl Calls ===
 
 impl Calls {
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            most: limits.parked_requests,
+            next: 0,
+            queued: Vec::new(),
+            open: Vec::new(),
+        }
+    }
+
     /// Has a question sent, or finds the same one on its way; its number. `None` if there are too
     /// many.
     pub fn ask(&mut self, call: Call) -> Option<u64> {
@@ -40,6 +51,9 @@ impl Calls {
             if shared.count() >= MAX_SHARED {
                 return None;
             }
+        }
+        if self.open.len() >= self.most {
+            return None;
         }
         let id = self.next;
         self.next = self.next.wrapping_add(1);

@@ -94,17 +94,19 @@ on_every_envoy! {
     fn one_that_fails(version) {
         let mut gateway = Gateway::start(version, json!({"timeout": "500ms", "statusOnError": "503"}));
         let token = gateway.token();
-        for (name, fault) in [
-            ("500", Fault::Status { status: 500 }),
-            ("503", Fault::Status { status: 503 }),
-            ("too late", Fault::Slow { milliseconds: 3_000 }),
-            ("half a reply", Fault::Reset),
+        for (name, fault, told) in [
+            ("500", Fault::Status { status: 500 }, "status 500"),
+            ("503", Fault::Status { status: 503 }, "status 503, or no connection"),
+            ("too late", Fault::Slow { milliseconds: 3_000 }, "status 504, or no answer in time"),
+            ("half a reply", Fault::Reset, "no connection, or the reply broke off"),
         ] {
             gateway.authorizer.fault(fault);
             let asked = Instant::now();
             let answer = gateway.ask("/headers", Some(&token));
             assert_eq!((answer.status, answer.text().as_str()), (503, ""), "{name}");
             assert!(asked.elapsed() < Duration::from_secs(2), "{name}: {:?}", asked.elapsed());
+            let told = format!("authorizer `proxy` (cluster proxy): {told}");
+            gateway.envoy.wait_for_log(&told, Duration::from_secs(5));
         }
         gateway.authorizer.fault(Fault::None);
         assert_eq!(gateway.ask("/headers", Some(&token)).status, 200);
@@ -146,6 +148,27 @@ on_every_envoy! {
         assert!(gateway.authorizer.seen().len() >= 100);
         let forgotten = wait::becomes_true(Duration::from_secs(3), || gateway.envoy.stat(PARKED) == 0);
         assert!(forgotten, "{} requests wait for nobody", gateway.envoy.stat(PARKED));
+        gateway.envoy.assert_no_wasm_failures();
+    }
+
+    /// Clients that leave do not have an authorizer asked without end: what is on its way counts, though
+    /// nobody waits for it any more.
+    fn clients_that_leave_before_a_slow_authorizer(version) {
+        let gateway = Gateway::start(version, json!({}));
+        let mut configuration = gateway.configuration.clone();
+        configuration["limits"] = json!({"parkedRequests": 5});
+        assert_eq!(gateway.envoy.update_plugin(&configuration), Update::Accepted);
+        gateway.authorizer.fault(Fault::Slow { milliseconds: 4_000 });
+        let since = Instant::now();
+        for _ in 0..60 {
+            let client = gateway.envoy.client("gateway").timeout(Duration::from_millis(40));
+            // Whether it left or was refused, it got nothing.
+            let answer = client.get("/status/200").authority(HOST).send();
+            assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 503));
+        }
+        assert!(since.elapsed() < Duration::from_secs(4), "too slow a machine: {:?}", since.elapsed());
+        let asked = gateway.authorizer.seen().len();
+        assert!(asked <= 5, "an authorizer that does not answer was asked {asked} times");
         gateway.envoy.assert_no_wasm_failures();
     }
 
@@ -229,11 +252,7 @@ impl Gateway {
 
     fn ask(&self, path: &str, token: Option<&str>) -> Response {
         let client = self.envoy.client("gateway");
-        let request = client.get(path).authority(HOST);
-        let request = match token {
-            Some(token) => request.bearer(token),
-            None => request,
-        };
+        let request = client.get(path).authority(HOST).maybe_bearer(token);
         request.send().expect("an answer")
     }
 }

@@ -33,6 +33,14 @@ fn byte(digits: [u8; 2]) -> Option<u8> {
     u8::try_from(high? << 4 | low?).ok()
 }
 
+/// Lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    bytes.iter().for_each(|byte| push_hex(&mut text, *byte));
+    text
+}
+
 /// Writes the two digits of a byte.
 fn push_hex(text: &mut String, byte: u8) {
     for half in [byte >> 4, byte & 0xf] {
@@ -67,9 +75,7 @@ mod tests {
     proptest! {
         #[test]
         fn reads_the_digest_that_was_written(bytes: [u8; 32]) {
-            let mut hex = String::new();
-            bytes.iter().for_each(|byte| push_hex(&mut hex, *byte));
-            prop_assert_eq!(digest(hex.as_bytes()), Some(bytes));
+            prop_assert_eq!(digest(hex(&bytes).as_bytes()), Some(bytes));
         }
 
         #[test]

@@ -40,8 +40,9 @@ fn address(path: &[&str]) -> Option<SocketAddr> {
 /// Certificates that were read before, by their SHA-256.
 pub type Certificates = HashMap<[u8; 32], Arc<Certificate>>;
 
-/// So many are remembered.
+/// So many are remembered, and none that is longer, in bytes of its PEM.
 const MAX_CERTIFICATES: usize = 1_000;
+const MAX_REMEMBERED: usize = 8 * 1024;
 
 /// Gathers who is at the other end of TLS. The host tells only the first name of each kind; the others
 /// are in the certificate itself.
@@ -73,7 +74,8 @@ pub fn gather_peer(
             if certificates.len() >= MAX_CERTIFICATES {
                 certificates.clear();
             }
-            let read = peer.certificate.iter();
+            let short = |it: &&Arc<Certificate>| it.pem.len() <= MAX_REMEMBERED;
+            let read = peer.certificate.iter().filter(short);
             certificates.extend(read.map(|it| (digest, Arc::clone(it))));
         }
     }

@@ -113,7 +113,7 @@ impl PeerPrincipal {
         match plain.any(|name| self.0.iter().any(|glob| glob.matches(name))) {
             true => Truth::True,
             // What is not seen may match.
-            false if peer.has_more_names() || names().any(odd) => Truth::Unknown,
+            false if !peer.knows_uris() || !peer.knows_dns() || names().any(odd) => Truth::Unknown,
             false => Truth::False,
         }
     }
@@ -173,8 +173,8 @@ impl PeerFact {
             Self::Issuer(attribute) => {
                 within(certificate.map(|it| it.issuer.as_bytes()), attribute)
             }
-            Self::Uri => any(peer.uris().collect(), !peer.has_more_names()),
-            Self::Dns => any(peer.dns().collect(), !peer.has_more_names()),
+            Self::Uri => any(peer.uris().collect(), peer.knows_uris()),
+            Self::Dns => any(peer.dns().collect(), peer.knows_dns()),
             Self::Sha256 => match peer.tell(PeerOperator::Fingerprint256) {
                 Some(digest) => value.matches(&digest).into(),
                 None => Truth::Unknown,

@@ -119,12 +119,8 @@ impl Predicate {
                     // Envoy does not write an empty header.
                     Some(told) if told.is_empty() => Truth::False,
                     Some(told) => {
-                        let matches = value.as_ref().is_none_or(|value| value.matches(&told));
-                        match matches {
-                            true => Truth::True,
-                            false if peer.has_more_names() => Truth::Unknown,
-                            false => Truth::False,
-                        }
+                        let matches = |value: &StringMatch| value.matches(&told);
+                        value.as_ref().is_none_or(matches).into()
                     }
                     None => Truth::Unknown,
                 },

@@ -2,9 +2,8 @@
 //!
 //! Each of these costs a call to the host, so only what the rules of a policy need is gathered.
 
-use crate::peer::Certificate;
+use crate::peer::{self, Certificate};
 use crate::policy::Predicate;
-use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -119,14 +118,19 @@ impl Peer {
         names(self.certificate.as_deref().map(|it| &it.dns), &self.dns)
     }
 
-    /// Whether the certificate may have names beyond those that are known.
+    /// Whether all URI names are known: the certificate can be read, or has none.
     #[must_use]
-    pub fn has_more_names(&self) -> bool {
-        let none = self.uri.is_empty() && self.dns.is_empty();
-        self.certificate.is_none() && !none
+    pub fn knows_uris(&self) -> bool {
+        self.certificate.is_some() || self.uri.is_empty()
     }
 
-    /// What an operator tells; `None` if it cannot be told.
+    /// The same of DNS names.
+    #[must_use]
+    pub fn knows_dns(&self) -> bool {
+        self.certificate.is_some() || self.dns.is_empty()
+    }
+
+    /// What an operator tells, exactly as Envoy's; `None` if that cannot be told.
     #[must_use]
     pub fn tell(&self, operator: PeerOperator) -> Option<Vec<u8>> {
         let certificate = self.certificate.as_deref();
@@ -134,9 +138,11 @@ impl Peer {
         let joined = |names: Vec<&[u8]>| names.join(&b","[..]);
         match operator {
             PeerOperator::Subject => Some(self.subject.clone()),
-            PeerOperator::UriSan => Some(joined(self.uris().collect())),
-            PeerOperator::DnsSan => Some(joined(self.dns().collect())),
-            PeerOperator::Fingerprint256 => self.sha256.map(|digest| hex(&digest).into_bytes()),
+            PeerOperator::UriSan => self.knows_uris().then(|| joined(self.uris().collect())),
+            PeerOperator::DnsSan => self.knows_dns().then(|| joined(self.dns().collect())),
+            PeerOperator::Fingerprint256 => {
+                self.sha256.map(|digest| peer::hex(&digest).into_bytes())
+            }
             PeerOperator::Issuer => certificate.map(|it| text(&it.issuer)),
             PeerOperator::Serial => certificate.map(|it| text(&it.serial)),
             PeerOperator::Cert => certificate.map(|it| text(&it.pem)),
@@ -149,15 +155,6 @@ fn names<'p>(all: Option<&'p Vec<Vec<u8>>>, first: &'p [u8]) -> impl Iterator<It
     let only = Some(first).filter(|first| !first.is_empty() && all.is_none());
     let all = all.into_iter().flatten().map(Vec::as_slice);
     all.chain(only)
-}
-
-/// Lower-case hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 // === impl PeerOperator ===

@@ -3,11 +3,13 @@
 //! What is asked is built from the request as it arrived; what is answered is a stranger's, too:
 //! only headers that may be set are passed on, and only as far as the configuration names them.
 
-use crate::call::{HttpCall, HttpReply, MAX_REPLY};
+use crate::call::{HttpCall, HttpReply, MAX_REPLY, no_answer};
 use crate::config::{ExtensionProvider, is_owned_by_http};
 use crate::policy::StringMatch;
 use crate::request::Request;
 use crate::verdict::{Change, Reason, Refusal, Response};
+use std::fmt;
+use std::rc::Rc;
 
 /// An authorizer.
 pub struct Authorizer {
@@ -21,8 +23,8 @@ pub enum Ruling {
     Allowed(Vec<Change>),
     /// It is answered so.
     Denied(Response),
-    /// The authorizer failed.
-    Failed,
+    /// The authorizer failed, so.
+    Failed(Rc<str>),
 }
 
 /// What a refusal always brings along, where only some of its headers are passed on.
@@ -91,8 +93,9 @@ impl Authorizer {
     /// Reads the reply.
     #[must_use]
     pub fn read(&self, reply: Option<HttpReply>) -> Ruling {
-        let Some(reply) = reply.filter(|it| it.status < 500) else {
-            return Ruling::Failed;
+        let reply = match reply {
+            Some(reply) if reply.status < 500 => reply,
+            other => return Ruling::Failed(no_answer(other.as_ref())),
         };
         match self.source.allow_statuses.contains(&reply.status) {
             true => Ruling::Allowed(self.changes(&reply)),
@@ -145,6 +148,17 @@ impl Authorizer {
                 .filter(|it| it.len() <= MAX_REPLY)
                 .unwrap_or_default(),
         }
+    }
+}
+
+/// For the log: its name, and the cluster.
+impl fmt::Display for Authorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` (cluster {})",
+            self.source.name, self.source.cluster
+        )
     }
 }
 

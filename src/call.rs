@@ -111,6 +111,39 @@ pub fn answered(
     }
 }
 
+/// What came in place of an answer, in words.
+pub(crate) fn no_answer(reply: Option<&HttpReply>) -> Rc<str> {
+    match reply.map(|reply| reply.status) {
+        None => "no connection, or the reply broke off".into(),
+        Some(503) => "status 503, or no connection".into(),
+        Some(504) => "status 504, or no answer in time".into(),
+        Some(status) => format!("status {status}").into(),
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// Why it is none, if it is none, for the log: who was asked, and what came.
+    #[must_use]
+    pub fn trouble(&self, policy: &Policy) -> Option<String> {
+        match self {
+            Self::Introspected(provider, _, Err(outage)) => {
+                let provider = policy.introspection_providers.get(*provider)?;
+                Some(format!("introspection provider {provider}: {outage}"))
+            }
+            Self::Ruled(authorizer, ruling) => match ruling.as_ref() {
+                Ruling::Failed(why) => {
+                    let authorizer = policy.authorizers.get(*authorizer)?;
+                    Some(format!("authorizer {authorizer}: {why}"))
+                }
+                Ruling::Allowed(_) | Ruling::Denied(_) => None,
+            },
+            Self::Introspected(_, _, Ok(_)) => None,
+        }
+    }
+}
+
 // === impl Question ===
 
 impl Question {

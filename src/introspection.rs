@@ -3,7 +3,7 @@
 //! The order of the checks is Oathkeeper's. A reply that is not exactly what the RFC says is an
 //! outage of the server, never a verdict on the caller, and is not remembered.
 
-use crate::call::{HttpCall, HttpReply, MAX_REPLY};
+use crate::call::{HttpCall, HttpReply, MAX_REPLY, no_answer};
 use crate::config::{Credential, FromHeader, IntrospectionProvider, Secret, TokenFrom};
 use crate::identity::Identity;
 use crate::json;
@@ -57,7 +57,7 @@ pub struct Introspection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outage {
     /// No answer, or one that is not a reply of RFC 7662.
-    Failed(&'static str),
+    Failed(Rc<str>),
     /// 401 or 403: the server does not accept the gateway's own credential.
     Unauthorized,
     /// 429, and when to try again, as the server says.
@@ -160,21 +160,20 @@ impl Provider {
     /// # Errors
     /// It tells nothing about the token.
     pub fn read(&self, reply: Option<HttpReply>) -> Result<Introspection, Outage> {
-        let reply = reply.ok_or(Outage::Failed("no connection, or the reply broke off"))?;
-        match reply.status {
-            200 => {}
-            401 | 403 => return Err(Outage::Unauthorized),
-            429 => return Err(Outage::Throttled(retry_after(&reply))),
-            503 => return Err(Outage::Failed("status 503, or no connection")),
-            504 => return Err(Outage::Failed("status 504, or no answer in time")),
-            _ => return Err(Outage::Failed("another status than 200")),
-        }
+        let reply = match reply {
+            Some(reply) if reply.status == 200 => reply,
+            Some(reply) if matches!(reply.status, 401 | 403) => return Err(Outage::Unauthorized),
+            Some(reply) if reply.status == 429 => {
+                return Err(Outage::Throttled(retry_after(&reply)));
+            }
+            other => return Err(Outage::Failed(no_answer(other.as_ref()))),
+        };
         if reply.body.len() > MAX_REPLY {
-            return Err(Outage::Failed("a reply of more than 64 KiB"));
+            return Err(Outage::failed("a reply of more than 64 KiB"));
         }
         match json::parse(&reply.body, json::MAX_DEPTH) {
             Ok(Value::Object(members)) => self.introspection(members, reply.body.len()),
-            _ => Err(Outage::Failed("a reply that is no JSON object")),
+            _ => Err(Outage::failed("a reply that is no JSON object")),
         }
     }
 
@@ -184,21 +183,21 @@ impl Provider {
         size: usize,
     ) -> Result<Introspection, Outage> {
         let active = members.get("active").and_then(Value::as_bool);
-        let active = active.ok_or(Outage::Failed("`active` is neither true nor false"))?;
+        let active = active.ok_or_else(|| Outage::failed("`active` is neither true nor false"))?;
         let time = |name: &str| match members.get(name) {
             // Servers in Go write what they do not know as zero.
             None | Some(Value::Null) => Ok(None),
             Some(time) => match time.as_f64() {
                 Some(0.0) => Ok(None),
                 Some(seconds) if seconds > 0.0 => Ok(Some(whole(seconds))),
-                _ => Err(Outage::Failed("`exp` or `nbf` is no time")),
+                _ => Err(Outage::failed("`exp` or `nbf` is no time")),
             },
         };
         let (expires, not_before) = (time("exp")?, time("nbf")?);
         let misused = match members.get("token_use") {
             None | Some(Value::Null) => false,
             Some(Value::String(token_use)) => !matches!(token_use.as_str(), "" | "access_token"),
-            Some(_) => return Err(Outage::Failed("`token_use` is no string")),
+            Some(_) => return Err(Outage::failed("`token_use` is no string")),
         };
         // Without issuers that are trusted, nobody may speak for one.
         if self.trusted_issuers.is_empty() {
@@ -278,11 +277,20 @@ impl Provider {
             ..reason.into()
         }
     }
+}
 
-    /// Where it is, for the log.
-    #[must_use]
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+/// For the log: its name, and the cluster. A URI may hold a secret.
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` (cluster {})", self.name, self.endpoint.cluster)
+    }
+}
+
+// === impl Outage ===
+
+impl Outage {
+    fn failed(why: &str) -> Self {
+        Self::Failed(why.into())
     }
 }
 

@@ -100,7 +100,7 @@ impl<'a> Look<'a> {
                 }
                 .into())
             }
-            Ruling::Failed => match authorizer.failed() {
+            Ruling::Failed(_) => match authorizer.failed() {
                 Some(refusal) => Err(refusal.into()),
                 None => Ok(Vec::new()),
             },

@@ -14,7 +14,6 @@ use super::signature::HostVerifier;
 use crate::cache::Caches;
 use crate::call::{Answer, HttpReply, MAX_REPLY, answered};
 use crate::config::{self, Config};
-use crate::introspection::Provider;
 use crate::keys::{self, Endpoint, Fetch, FetchFailure, Keys, Outcome, Reply, SourceId};
 use crate::meter::key_gauges;
 use crate::policy::Policy;
@@ -46,8 +45,12 @@ pub struct State {
     pub parked: Parked,
     pub calls: Calls,
     pub certificates: Certificates,
+    /// The trouble that was warned of last, and until when it is not again.
+    pub told: Option<(String, Duration)>,
 }
 
+/// So long the same trouble is not told again.
+const QUIET: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_secs(1);
 /// A tick that was asked for: the least that the host can count.
 pub const SOON: Duration = Duration::from_millis(1);
@@ -70,6 +73,12 @@ impl Root {
     /// What decides now; nothing before the first configuration, or after a faulty one.
     pub fn plugin(&self) -> Option<Rc<Plugin>> {
         self.plugin.try_borrow().ok()?.clone()
+    }
+
+    /// Puts a configuration in force, or none; the one before.
+    fn put(&self, plugin: Option<Rc<Plugin>>) -> Option<Rc<Plugin>> {
+        let mut current = self.plugin.try_borrow_mut().ok()?;
+        std::mem::replace(&mut *current, plugin)
     }
 
     fn fetch_keys(&self, plugin: &Plugin, now: Duration) {
@@ -161,7 +170,7 @@ impl Root {
         );
         // Envoy makes a new root for a new configuration; a host that does not must leave nobody
         // waiting for keys that no longer come.
-        if let Some(before) = self.plugin.take() {
+        if let Some(before) = self.put(None) {
             resume(&before, now, None, |_| true);
         }
         let seed = u64::from(now.subsec_nanos()).wrapping_mul(u64::from(self.id).wrapping_add(1));
@@ -178,15 +187,18 @@ impl Root {
             keys,
             caches: Caches::new(&policy.limits, &policy.introspection_providers),
             parked: Parked::new(&policy.limits),
-            calls: Calls::default(),
+            calls: Calls::new(&policy.limits),
             certificates: Certificates::new(),
+            told: None,
         };
-        self.plugin.replace(Some(Rc::new(Plugin {
+        self.put(Some(Rc::new(Plugin {
             root: self.id,
             policy,
             state: RefCell::new(state),
         })));
-        self.fetching.take();
+        if let Ok(mut fetching) = self.fetching.try_borrow_mut() {
+            fetching.clear();
+        }
         super::log::follow_host();
         // Keys are fetched right after this, not here: this pass asks nobody.
         abi::set_tick_period(SOON);
@@ -240,16 +252,25 @@ fn end_call(plugin: &Plugin, call: u64, reply: Option<HttpReply>, now: Duration)
         }
         Err(_) => None,
     };
-    if let Some(Answer::Introspected(provider, _, Err(outage))) = &answer {
-        let provider = plugin.policy.introspection_providers.get(*provider);
-        let endpoint = provider.map(Provider::endpoint);
-        endpoint
-            .into_iter()
-            .for_each(|from| log::warn!("introspection at {from}: {outage}"));
+    if let Some(trouble) = answer.as_ref().and_then(|it| it.trouble(&plugin.policy)) {
+        tell_trouble(plugin, trouble, now);
     }
     resume(plugin, now, answer.as_ref(), |waiting| {
         waiting.on == Awaited::Call(call)
     });
+}
+
+/// Warns of somebody who does not answer; of the same trouble once in a while, since every request may
+/// meet it.
+fn tell_trouble(plugin: &Plugin, trouble: String, now: Duration) {
+    let Ok(mut state) = plugin.state.try_borrow_mut() else {
+        return;
+    };
+    let told = |(known, until): &(String, Duration)| *known == trouble && now < *until;
+    if !state.told.as_ref().is_some_and(told) {
+        log::warn!("{trouble}");
+        state.told = Some((trouble, now.saturating_add(QUIET)));
+    }
 }
 
 /// Sends what was asked for, as calls of the root context, which outlives every request. It is the

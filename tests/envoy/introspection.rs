@@ -51,13 +51,13 @@ on_every_envoy! {
     fn odd_answers(version) {
         let mut gateway = Gateway::start(version, json!({}));
         for (name, fault, status, told) in [
-            ("500", Fault::Status { status: 500 }, 503, "another status than 200"),
+            ("500", Fault::Status { status: 500 }, 503, "status 500"),
             ("the gateway is not known there", Fault::Status { status: 401 }, 503, "own credential"),
             ("the gateway is not allowed there", Fault::Status { status: 403 }, 503, "own credential"),
             ("too many", Fault::Status { status: 429 }, 429, "status 429"),
             ("a page", Fault::Html, 503, "no JSON object"),
             ("a redirect", Fault::Redirect { location: "http://127.0.0.1:1/".to_owned() }, 503,
-                "another status than 200"),
+                "status 302"),
             ("half a reply", Fault::Reset, 503, "broke off"),
             ("too much", Fault::Huge { bytes: 100_000 }, 503, "more than 64 KiB"),
             ("too late", Fault::Slow { milliseconds: 4_000 }, 503, "no answer in time"),
@@ -261,11 +261,7 @@ impl Gateway {
 
     fn ask(&self, path: &str, token: Option<&str>) -> Response {
         let client = self.envoy.client("gateway");
-        let request = client.get(path).authority(HOST);
-        let request = match token {
-            Some(token) => request.bearer(token),
-            None => request,
-        };
+        let request = client.get(path).authority(HOST).maybe_bearer(token);
         request.send().expect("an answer")
     }
 

@@ -112,7 +112,7 @@ pub enum ErrorStyle {
 /// The strategies, one of which each rule has.
 const STRATEGIES: [&str; 5] = ["noAuth", "deny", "jwt", "oauth2Introspection", "extAuth"];
 
-const METHODS: [(&str, &str); 9] = [
+pub(super) const METHODS: [(&str, &str); 9] = [
     ("GET", "GET"),
     ("HEAD", "HEAD"),
     ("POST", "POST"),

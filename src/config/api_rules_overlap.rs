@@ -4,7 +4,7 @@
 //! what another rule guards is a warning. Expressions are not compared, and beyond
 //! [`MAX_COMPARED`] pairs nothing is.
 
-use super::api_rules::{ApiRule, Strategy};
+use super::api_rules::{ApiRule, METHODS, Strategy};
 use super::reader::At;
 
 /// So many pairs of rules are compared.
@@ -80,15 +80,11 @@ fn warn(
     }
 }
 
-const ANY_METHOD: [&str; 9] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
-];
-
 fn methods(rule: &ApiRule) -> impl Iterator<Item = &str> {
     let any = rule
         .methods
         .is_empty()
-        .then_some(ANY_METHOD)
+        .then_some(METHODS.map(|(name, _)| name))
         .into_iter()
         .flatten();
     rule.methods.iter().map(String::as_str).chain(any)

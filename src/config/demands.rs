@@ -91,12 +91,27 @@ pub(super) fn when(at: At<'_>, context: &Context<'_>) -> Option<Demand> {
     if values.is_none() && not_values.is_none() {
         at.fault("no values; give `values`, `notValues` or both");
     }
+    let at_key = key;
     let key = key.and_then(|key| key.parsed(Key::parse))?;
+    if let (Key::Header(name), Some(at)) = (&key, at_key) {
+        demand_proof(name, at, context.client_certificate);
+    }
     let read = |text: &str| key.read(text, context);
     Some(Demand {
         any_of: predicates(values, context, read),
         none_of: predicates(not_values, context, read),
     })
+}
+
+/// A header that tells of a certificate by convention must be one that no client can write itself.
+fn demand_proof(name: &str, at: At<'_>, certificate: &ClientCertificate) {
+    if certificate.is_anybodys(name) && certificate.mapped(name).is_none() {
+        at.fault(format!(
+            "a client can write `{name}` itself; name it in `clientCertificate.headers`, or in \
+             `clientCertificate.trustForwarded` with the proxy in front that sets it, or ask for \
+             `connection.peer.…`"
+        ));
+    }
 }
 
 fn read_fields(
@@ -202,13 +217,6 @@ impl Key {
                 let value = (text != "*").then(|| StringMatch::parse(text));
                 let matching = || StringMatch::parse(text);
                 let certificate = context.client_certificate;
-                if certificate.is_anybodys(name) && certificate.mapped(name).is_none() {
-                    return Err(format!(
-                        "a header that no client can write itself: name `{name}` in \
-                         `clientCertificate.headers`, or in `trustForwarded` the proxy in front \
-                         that sets it, or ask for `connection.peer.…`"
-                    ));
-                }
                 Ok(vec![match name.as_str() {
                     // Envoy knows `Host` under this name; a pseudo-header is read as its field is.
                     ":authority" | "host" => Predicate::Authority(matching()),

@@ -144,8 +144,15 @@ fn provider(at: At<'_>) -> Option<IntrospectionProvider> {
             return None;
         }
         (AuthMethod::Header, None, None) => Credential::Headers,
+        (AuthMethod::Header, ..) if method.is_none() => {
+            at.fault("`clientId` without `clientSecret`; give both");
+            return None;
+        }
         (AuthMethod::Header, ..) => {
-            at.fault("`clientId` and `clientSecret` are not used; name `authMethod: basic`");
+            at.fault(
+                "`clientId` and `clientSecret` are not used with `authMethod: header`; leave them \
+                 out, or name `basic`",
+            );
             return None;
         }
     };

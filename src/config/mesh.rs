@@ -1,6 +1,7 @@
 //! `mesh`: what the gateway's mesh is like, as far as a decision hangs on it (Istio's MeshConfig).
 
 use super::reader::At;
+use super::values::text;
 use super::{hosts, paths};
 use crate::policy::{AuthorityPattern, PathPattern};
 use crate::request::PathNormalization;
@@ -46,7 +47,6 @@ pub(super) fn read(at: Option<At<'_>>) -> Mesh {
 
 fn mesh(at: At<'_>) -> Option<Mesh> {
     let mut fields = at.object()?;
-    let text = |at: At<'_>| at.text().map(str::to_owned);
     let domain = fields.optional("trustDomain").and_then(text);
     let aliases = fields
         .optional("trustDomainAliases")

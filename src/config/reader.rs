@@ -249,7 +249,7 @@ impl<'a> At<'a> {
             let whole = parse_duration(text).filter(|it| bounds.contains(it));
             whole.ok_or_else(|| {
                 let (least, most) = (written(*bounds.start()), written(*bounds.end()));
-                format!("a duration from `{least}` to `{most}`, such as `500ms` or `1m30s`")
+                format!("a duration from `{least}` to `{most}`, such as `500ms` or `5s`")
             })
         })
     }
@@ -260,7 +260,12 @@ impl<'a> At<'a> {
         let number = number.filter(|it| bounds.contains(it));
         if number.is_none() {
             let (least, most) = (bounds.start(), bounds.end());
-            self.unexpected(&format!("a whole number from {least} to {most}"));
+            let bare = if self.value.is_string() {
+                ", without quotes"
+            } else {
+                ""
+            };
+            self.unexpected(&format!("a whole number from {least} to {most}{bare}"));
         }
         number
     }

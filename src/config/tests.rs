@@ -262,10 +262,10 @@ fn jwt_rules() {
             "$.jwtRules[0].refresh: not used with `jwks`; leave it out".to_owned()),
         (json!({"jwks": null, "jwksUri": "https://b/", "refresh": "4s"}),
             "$.jwtRules[0].refresh: found `4s`; allowed: a duration from `5s` to `43200s`, such as \
-             `500ms` or `1m30s`".to_owned()),
+             `500ms` or `5s`".to_owned()),
         (json!({"clockSkew": "2h"}),
             "$.jwtRules[0].clockSkew: found `2h`; allowed: a duration from `0s` to `3600s`, such as \
-             `500ms` or `1m30s`".to_owned()),
+             `500ms` or `5s`".to_owned()),
         (json!({"algorithms": ["RS256", "none"]}),
             "$.jwtRules[0].algorithms[1]: found `none`; allowed: `RS256`, `RS384`, `RS512`, \
              `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `ES512`, `EdDSA`, `HS256`, `HS384`, `HS512`"
@@ -376,7 +376,7 @@ fn limits() {
         (
             json!({"jwksMaxStale": "1m"}),
             "$.limits.jwksMaxStale: found `1m`; allowed: a duration from `3600s` to `604800s`, such as \
-             `500ms` or `1m30s`",
+             `500ms` or `5s`",
         ),
         (
             json!({"verifiedTokens": 100_001}),

@@ -295,7 +295,11 @@ fn introspection_providers() {
         ),
         (
             json!({"clientId": "a"}),
-            Some(": `clientId` and `clientSecret` are not used; name `authMethod: basic`"),
+            Some(": `clientId` without `clientSecret`; give both"),
+        ),
+        (
+            json!({"authMethod": "header", "clientSecret": "b"}),
+            Some(": `clientId` and `clientSecret` are not used with `authMethod: header`"),
         ),
         (
             json!({"timeout": "10ms"}),

@@ -89,12 +89,7 @@ impl Identity {
     /// The words of a claim at the top level: the parts of a text between spaces, or the texts in a
     /// list.
     pub fn words<'a>(&'a self, claim: &str) -> impl Iterator<Item = &'a str> {
-        let claim = self.claims.get(claim);
-        let text = claim.and_then(Value::as_str).into_iter();
-        let parts = text.flat_map(|text| text.split(' '));
-        let list = claim.and_then(Value::as_array).into_iter().flatten();
-        let texts = list.filter_map(Value::as_str);
-        parts.filter(|part| !part.is_empty()).chain(texts)
+        texts(self.claims.get(claim), true)
     }
 
     /// The texts of a claim: itself, its parts if it is separated by spaces, or those in a list.
@@ -105,22 +100,23 @@ impl Identity {
             && path.iter().any(|name| {
                 SPACE_DELIMITED.contains(&name.as_str()) || self.space_delimited.contains(name)
             });
-        let text = claim.and_then(Value::as_str);
-        let whole = text.filter(|_| !splits);
-        let parts = text
-            .filter(|_| splits)
-            .into_iter()
-            .flat_map(|text| text.split(' '));
-        let list = claim
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str);
-        whole
-            .into_iter()
-            .chain(parts.filter(|part| !part.is_empty()))
-            .chain(list)
+        texts(claim, splits)
     }
+}
+
+/// A text, or its parts between spaces, or the texts in a list.
+fn texts(claim: Option<&Value>, splits: bool) -> impl Iterator<Item = &str> {
+    let text = claim.and_then(Value::as_str);
+    let whole = text.filter(|_| !splits);
+    let parts = text.filter(|_| splits).into_iter();
+    let parts = parts
+        .flat_map(|text| text.split(' '))
+        .filter(|it| !it.is_empty());
+    let list = claim.and_then(Value::as_array).into_iter().flatten();
+    whole
+        .into_iter()
+        .chain(parts)
+        .chain(list.filter_map(Value::as_str))
 }
 
 #[cfg(test)]

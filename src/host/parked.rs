@@ -1,5 +1,5 @@
-//! Requests that wait for keys or for somebody's answer: each owns a copy of its headers, has a deadline, and is forgotten soon
-//! after its client has left.
+//! Requests that wait for keys or for somebody's answer: each owns a copy of its headers, has a
+//! deadline, and is forgotten soon after its client has left.
 //!
 //! [`super::http`] parks them, [`super::root`] takes them out again. Bounded in number and in bytes.
 

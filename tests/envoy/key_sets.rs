@@ -350,11 +350,7 @@ impl Gateway {
 
     fn ask(&self, token: Option<&str>) -> crate::harness::Response {
         let client: Client = self.envoy.client("gateway");
-        let request = client.get("/");
-        let request = match token {
-            Some(token) => request.bearer(token),
-            None => request,
-        };
+        let request = client.get("/").maybe_bearer(token);
         request.send().expect("an answer")
     }
 }

@@ -78,11 +78,10 @@ on_every_envoy! {
 }
 
 fn status(client: &Client, token: Option<&str>) -> u16 {
-    let request = client.get("/status/200").authority("httpbin.example.com");
-    let request = match token {
-        Some(token) => request.bearer(token),
-        None => request,
-    };
+    let request = client
+        .get("/status/200")
+        .authority("httpbin.example.com")
+        .maybe_bearer(token);
     request.send().expect("an answer").status
 }
 

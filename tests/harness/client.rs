@@ -180,6 +180,14 @@ impl Request<'_> {
         self.header("authorization", format!("Bearer {token}"))
     }
 
+    /// The same, if there is a token.
+    pub fn maybe_bearer(self, token: Option<&str>) -> Self {
+        match token {
+            Some(token) => self.bearer(token),
+            None => self,
+        }
+    }
+
     /// Sends a body with its `Content-Length`.
     pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {
         self.body = body.as_ref().to_vec();

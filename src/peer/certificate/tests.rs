@@ -1,3 +1,6 @@
+//! What a certificate says, against certificates made here and one that Envoy forwarded; and that no
+//! bytes make the reader panic.
+
 use super::*;
 use crate::peer::digest;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! How a name is written and read, letter by letter; and that nothing in a value becomes an attribute.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Which certificate is found in the header, whatever else stands there.
+
 use super::*;
 use crate::peer::digest;
 use proptest::prelude::*;

@@ -5,7 +5,10 @@
 
 pub mod cases;
 mod check;
+mod compile;
+pub mod report;
 mod test;
+pub mod yaml;
 
 use clap::{Parser, Subcommand};
 use serde_json::Value;
@@ -36,6 +39,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Check(check::Arguments),
+    Compile(compile::Arguments),
     Test(test::Arguments),
 }
 
@@ -47,6 +51,7 @@ Exit codes: 0 all is well; 1 could not run; 3 a configuration has faults; 4 case
 pub fn run() -> Exit {
     let ended = match Arguments::parse().verb {
         Verb::Check(arguments) => check::run(&arguments),
+        Verb::Compile(arguments) => compile::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
     };
     ended.unwrap_or_else(|error| {

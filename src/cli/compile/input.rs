@@ -1,0 +1,281 @@
+//! Reads files, folders and standard input into resources.
+//!
+//! What cannot be read is noted, and the rest is read all the same. Lists are flattened; of resources
+//! with one name the last counts, as `kubectl apply` has it.
+
+use super::notes::Notes;
+use super::resource::Resource;
+use crate::cli::report::{Note, Place, Severity, Sources};
+use crate::cli::yaml::{self, Node};
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Everything that was given, in the order in which it was given.
+#[derive(Debug, Default)]
+pub struct Inventory(Vec<Resource>);
+
+/// What files of manifests are called.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// Reads everything below `paths`; `-` is standard input.
+///
+/// # Errors
+/// A path that was named cannot be read.
+pub fn read(paths: &[PathBuf], sources: &mut Sources, notes: &Notes) -> Result<Inventory, String> {
+    let mut inventory = Inventory::default();
+    for path in paths {
+        let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+        if path.as_os_str() == "-" {
+            let mut text = String::new();
+            let read = std::io::stdin().read_to_string(&mut text);
+            read.map_err(|error| format!("standard input: {error}"))?;
+            inventory.add_text("standard input", text, sources, notes);
+        } else if path.is_dir() {
+            for file in files_below(path).map_err(failed)? {
+                match std::fs::read_to_string(&file) {
+                    Ok(text) => {
+                        inventory.add_text(&file.display().to_string(), text, sources, notes);
+                    }
+                    Err(error) => notes.push(unreadable(&file, &error)),
+                }
+            }
+        } else {
+            let text = std::fs::read_to_string(path).map_err(failed)?;
+            inventory.add_text(&path.display().to_string(), text, sources, notes);
+        }
+    }
+    inventory.keep_last(notes);
+    Ok(inventory)
+}
+
+/// The manifests below a folder, in order of their names; hidden files and folders are left out.
+fn files_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let entries = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut entries = entries.collect::<std::io::Result<Vec<_>>>()?;
+    entries.sort();
+    for entry in entries {
+        let name = entry.file_name().and_then(|name| name.to_str());
+        if name.is_none_or(|name| name.starts_with('.')) {
+            continue;
+        }
+        let extension = entry.extension().and_then(|it| it.to_str());
+        if entry.is_dir() {
+            files.extend(files_below(&entry)?);
+        } else if extension.is_some_and(|it| EXTENSIONS.contains(&it)) {
+            files.push(entry);
+        }
+    }
+    Ok(files)
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> Note {
+    Note {
+        severity: Severity::Error,
+        message: format!("{}: {error}", file.display()),
+        place: None,
+        subject: String::new(),
+        help: None,
+    }
+}
+
+// === impl Inventory ===
+
+impl Inventory {
+    /// Adds what one file holds.
+    pub fn add_text(&mut self, name: &str, text: String, sources: &mut Sources, notes: &Notes) {
+        let read = yaml::documents(&text);
+        let source = sources.add(name.to_owned(), text);
+        match read {
+            Ok(documents) => {
+                for document in documents {
+                    self.add(source, document, notes);
+                }
+            }
+            Err(invalid) => notes.push(Note::invalid(source, invalid)),
+        }
+    }
+
+    fn add(&mut self, source: usize, document: Node, notes: &Notes) {
+        let kind = document.get("kind").and_then(Node::text);
+        let is_list = kind.is_some_and(|kind| kind.ends_with("List"));
+        if let Some(items) = document.get("items").filter(|_| is_list) {
+            for item in items.items().to_vec() {
+                self.add(source, item, notes);
+            }
+            return;
+        }
+        let place = Place {
+            source,
+            span: document.span.clone(),
+        };
+        if let Some(resource) = Resource::of_kubernetes(source, document.clone()) {
+            self.0.extend(embedded(&resource, notes));
+            self.0.push(resource);
+        } else if let Some(recognized) = recognize(source, document) {
+            self.0.extend(recognized);
+        } else {
+            notes.push(Note {
+                severity: Severity::Error,
+                message: "neither a Kubernetes object (`apiVersion` and `kind`) nor a file of a \
+                          system that is known"
+                    .to_owned(),
+                place: Some(place),
+                subject: String::new(),
+                help: Some("leave the file out, or give it `apiVersion` and `kind`".to_owned()),
+            });
+        }
+    }
+
+    /// Of several resources with one name the last counts.
+    fn keep_last(&mut self, notes: &Notes) {
+        let mut last = HashMap::new();
+        for (index, resource) in self.0.iter().enumerate() {
+            last.insert(identity(resource), index);
+        }
+        let superseded: Vec<bool> = self
+            .0
+            .iter()
+            .enumerate()
+            .map(|(index, it)| it.is_named() && last.get(&identity(it)) != Some(&index))
+            .collect();
+        for (resource, superseded) in self.0.iter().zip(&superseded) {
+            if *superseded {
+                let message = format!(
+                    "{} is given again later; only the last one counts",
+                    resource.title()
+                );
+                let help = "leave one of them out".to_owned();
+                notes.add(Severity::Warning, resource, &resource.root, message, help);
+            }
+        }
+        let mut superseded = superseded.into_iter();
+        self.0.retain(|_| !superseded.next().unwrap_or(false));
+    }
+
+    /// Every resource of a kind; the group tells kinds of one name apart.
+    pub fn of<'a>(&'a self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Resource> {
+        self.0
+            .iter()
+            .filter(move |it| it.kind == kind && it.group == group)
+    }
+
+    /// Every resource.
+    pub fn all(&self) -> impl Iterator<Item = &Resource> {
+        self.0.iter()
+    }
+
+    /// A resource by its name.
+    pub fn named<'a>(
+        &'a self,
+        group: &'a str,
+        kind: &'a str,
+        namespace: &str,
+        name: &str,
+    ) -> Option<&'a Resource> {
+        self.of(group, kind)
+            .find(|it| it.namespace == namespace && it.name == name)
+    }
+}
+
+fn identity(resource: &Resource) -> (String, String, String, String) {
+    let Resource {
+        group,
+        kind,
+        namespace,
+        name,
+        ..
+    } = resource;
+    (group.clone(), kind.clone(), namespace.clone(), name.clone())
+}
+
+/// What stands inside a resource: the mesh's own configuration, Oathkeeper's files.
+fn embedded(resource: &Resource, notes: &Notes) -> Vec<Resource> {
+    let source = resource.source;
+    let of_mesh = |root: Node| {
+        let name = format!("of {}", resource.title());
+        Resource::of_file(source, root, "MeshConfig", &name)
+    };
+    if resource.kind == "IstioOperator" {
+        let mesh = resource.root.at(&["spec", "meshConfig"]).cloned();
+        return mesh.map(of_mesh).into_iter().collect();
+    }
+    if resource.kind != "ConfigMap" || !resource.group.is_empty() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let data = resource.root.get("data").map_or(&[][..], Node::members);
+    for (key, value) in data {
+        let Some(text) = value.text() else { continue };
+        let is_mesh = key.name == "mesh" && resource.name.starts_with("istio");
+        match yaml::documents(text) {
+            Ok(documents) => {
+                for document in documents {
+                    let document = document.placed(&value.span);
+                    if is_mesh {
+                        found.push(of_mesh(document));
+                    } else {
+                        found.extend(recognize(source, document).into_iter().flatten());
+                    }
+                }
+            }
+            Err(invalid) if is_mesh => {
+                let message = format!("not valid YAML: {}", invalid.message);
+                notes.add(Severity::Error, resource, value, message, String::new());
+            }
+            Err(_) => {}
+        }
+    }
+    found
+}
+
+/// What a document is that is no Kubernetes object, told by its shape.
+fn recognize(source: usize, document: Node) -> Option<Vec<Resource>> {
+    let has = |names: &[&str]| document.at(names).is_some();
+    let file = |document, kind: &str, name: &str| Resource::of_file(source, document, kind, name);
+    let is_rule = |node: &Node| {
+        node.get("match").is_some() || node.get("authenticators").is_some_and(Node::is_list)
+    };
+    if document.is_list() && document.items().iter().all(is_rule) {
+        // A file of access rules.
+        let rules = document.items().iter().cloned();
+        let rules = rules.map(|rule| {
+            let id = rule
+                .get("id")
+                .and_then(Node::text)
+                .unwrap_or_default()
+                .to_owned();
+            file(rule, "OathkeeperRule", &id)
+        });
+        return Some(rules.collect());
+    }
+    if is_rule(&document) && has(&["match"]) {
+        let id = document
+            .get("id")
+            .and_then(Node::text)
+            .unwrap_or_default()
+            .to_owned();
+        return Some(vec![file(document, "OathkeeperRule", &id)]);
+    }
+    let of_oathkeeper = ["authenticators", "authorizers", "mutators", "access_rules"];
+    if of_oathkeeper
+        .iter()
+        .any(|name| document.get(name).is_some_and(Node::is_map))
+    {
+        return Some(vec![file(document, "OathkeeperConfig", "")]);
+    }
+    if has(&["config", "clientID"]) || has(&["extraArgs", "oidc-issuer-url"]) {
+        return Some(vec![file(document, "OAuth2ProxyValues", "")]);
+    }
+    if has(&["spec", "config", "authorizers"]) {
+        // A merge patch for Kyma's Istio resource.
+        return Some(vec![Resource {
+            group: "operator.kyma-project.io".to_owned(),
+            version: "v1alpha2".to_owned(),
+            namespace: "kyma-system".to_owned(),
+            ..file(document, "Istio", "default")
+        }]);
+    }
+    None
+}

@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
     let compiled = compile(&inventory, &arguments.settings, notes)?;
     let renderer = report::renderer(std::io::stderr().is_terminal());
     for note in &compiled.notes {
-        eprintln!("{}", sources.render(note, &renderer));
+        eprintln!("{}\n", sources.render(note, &renderer));
     }
     let Some(text) = compiled.text else {
         return Ok(Exit::InvalidConfiguration);
@@ -86,7 +86,7 @@ pub(crate) fn compile(
     notes: Notes,
 ) -> Result<Compiled, String> {
     let settings = Settings::new(arguments, inventory);
-    let mut draft = Draft::default();
+    let mut draft = Draft::new();
     let context = Context {
         inventory,
         settings: &settings,
@@ -110,6 +110,20 @@ impl<'a> Context<'a> {
             resource,
             notes: self.notes,
         }
+    }
+
+    /// Whether a resource was made by Kyma from an APIRule that the input has, too.
+    fn is_generated(&self, resource: &Resource) -> bool {
+        let owners = resource.root.at(&["metadata", "ownerReferences"]);
+        let mut owners = owners.map_or(&[][..], Node::items).iter();
+        owners.any(|owner| {
+            let name = owner.get("name").and_then(Node::text).unwrap_or_default();
+            let kind = owner.get("kind").and_then(Node::text);
+            let group = "gateway.kyma-project.io";
+            let mut rules = self.inventory.of(group, "APIRule");
+            // What it makes beside a workload stands in the namespace of the workload.
+            kind == Some("APIRule") && rules.any(|it| it.name == name)
+        })
     }
 
     /// Whether a host is a service of the mesh, which the gateway reaches without further ado.

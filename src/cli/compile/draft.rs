@@ -14,7 +14,6 @@ use crate::config;
 use serde::Serialize;
 
 /// The configuration so far.
-#[derive(Default)]
 pub struct Draft {
     /// What was written.
     pub config: Config,
@@ -47,6 +46,19 @@ struct Origin {
 // === impl Draft ===
 
 impl Draft {
+    /// A configuration that says nothing yet.
+    pub fn new() -> Self {
+        Self {
+            config: Config {
+                version: 1,
+                ..Config::default()
+            },
+            endpoints: Vec::new(),
+            open_hosts: Vec::new(),
+            origins: Vec::new(),
+        }
+    }
+
     /// Adds a JWT rule that was made from `node`.
     pub fn add_jwt_rule(&mut self, rule: JwtRule, reading: Reading<'_>, node: &Node) {
         let index = self.config.jwt_rules.len();
@@ -111,6 +123,27 @@ impl Draft {
         let name = provider.name.clone();
         self.config.introspection_providers.push(provider);
         name
+    }
+
+    /// Has a header tell the upstream of the client certificate.
+    pub fn tell_certificate(&mut self, name: &str, value: &str, reading: Reading<'_>, node: &Node) {
+        let section = self.config.client_certificate.get_or_insert_default();
+        let same = |(known, _): &&(String, String)| known.eq_ignore_ascii_case(name);
+        match section.headers.0.iter().find(same) {
+            Some((_, known)) if known == value => {}
+            Some((known, other)) => reading.error(
+                node,
+                format!(
+                    "`{known}` is `{other}` elsewhere; one header tells one thing at a gateway"
+                ),
+                "give the two headers names of their own",
+            ),
+            None => {
+                section.headers.0.push((name.to_owned(), value.to_owned()));
+                let path = format!("$.clientCertificate.headers.{name}");
+                self.came_from(path, reading, node);
+            }
+        }
     }
 
     /// Notes where a part of the configuration came from, so that a fault in it can be shown there.

@@ -13,7 +13,11 @@ use std::path::{Path, PathBuf};
 
 /// Everything that was given, in the order in which it was given.
 #[derive(Debug, Default)]
-pub struct Inventory(Vec<Resource>);
+pub struct Inventory {
+    resources: Vec<Resource>,
+    by_kind: HashMap<String, Vec<usize>>,
+    by_name: HashMap<String, Vec<usize>>,
+}
 
 /// What files of manifests are called.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
@@ -45,7 +49,7 @@ pub fn read(paths: &[PathBuf], sources: &mut Sources, notes: &Notes) -> Result<I
             inventory.add_text(&path.display().to_string(), text, sources, notes);
         }
     }
-    inventory.keep_last(notes);
+    inventory.finish(notes);
     Ok(inventory)
 }
 
@@ -111,10 +115,10 @@ impl Inventory {
             span: document.span.clone(),
         };
         if let Some(resource) = Resource::of_kubernetes(source, document.clone()) {
-            self.0.extend(embedded(&resource, notes));
-            self.0.push(resource);
+            self.resources.extend(embedded(&resource, notes));
+            self.resources.push(resource);
         } else if let Some(recognized) = recognize(source, document) {
-            self.0.extend(recognized);
+            self.resources.extend(recognized);
         } else {
             notes.push(Note {
                 severity: Severity::Error,
@@ -128,54 +132,51 @@ impl Inventory {
         }
     }
 
-    /// Of several resources with one name the last counts.
-    fn keep_last(&mut self, notes: &Notes) {
+    /// Of several resources with one name the last counts; after that, all can be looked up.
+    pub fn finish(&mut self, notes: &Notes) {
         let mut last = HashMap::new();
-        for (index, resource) in self.0.iter().enumerate() {
+        for (index, resource) in self.resources.iter().enumerate() {
             last.insert(identity(resource), index);
         }
-        let superseded: Vec<bool> = self
-            .0
-            .iter()
-            .enumerate()
-            .map(|(index, it)| it.is_named() && last.get(&identity(it)) != Some(&index))
-            .collect();
-        for (resource, superseded) in self.0.iter().zip(&superseded) {
-            if *superseded {
-                let message = format!(
-                    "{} is given again later; only the last one counts",
-                    resource.title()
-                );
+        let resources = self.resources.iter().enumerate();
+        let counts = |(index, it): (usize, &Resource)| {
+            !it.is_named() || last.get(&identity(it)) == Some(&index)
+        };
+        let counts: Vec<bool> = resources.map(counts).collect();
+        for (resource, counts) in self.resources.iter().zip(&counts) {
+            if !counts {
+                let title = resource.title();
+                let message = format!("{title} is given again later; only the last one counts");
                 let help = "leave one of them out".to_owned();
                 notes.add(Severity::Warning, resource, &resource.root, message, help);
             }
         }
-        let mut superseded = superseded.into_iter();
-        self.0.retain(|_| !superseded.next().unwrap_or(false));
+        let mut counts = counts.into_iter();
+        self.resources.retain(|_| counts.next().unwrap_or(true));
+        for (index, resource) in self.resources.iter().enumerate() {
+            let kind = self.by_kind.entry(resource.kind.clone());
+            kind.or_default().push(index);
+            let name = self.by_name.entry(resource.name.clone());
+            name.or_default().push(index);
+        }
     }
 
     /// Every resource of a kind; the group tells kinds of one name apart.
-    pub fn of<'a>(&'a self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Resource> {
-        self.0
+    pub fn of<'a>(&'a self, group: &'a str, kind: &str) -> impl Iterator<Item = &'a Resource> {
+        let indices = self.by_kind.get(kind).map_or(&[][..], Vec::as_slice);
+        let found = indices
             .iter()
-            .filter(move |it| it.kind == kind && it.group == group)
-    }
-
-    /// Every resource.
-    pub fn all(&self) -> impl Iterator<Item = &Resource> {
-        self.0.iter()
+            .filter_map(|index| self.resources.get(*index));
+        found.filter(move |it| it.group == group)
     }
 
     /// A resource by its name.
-    pub fn named<'a>(
-        &'a self,
-        group: &'a str,
-        kind: &'a str,
-        namespace: &str,
-        name: &str,
-    ) -> Option<&'a Resource> {
-        self.of(group, kind)
-            .find(|it| it.namespace == namespace && it.name == name)
+    pub fn named(&self, group: &str, kind: &str, namespace: &str, name: &str) -> Option<&Resource> {
+        let indices = self.by_name.get(name).map_or(&[][..], Vec::as_slice);
+        let mut found = indices
+            .iter()
+            .filter_map(|index| self.resources.get(*index));
+        found.find(|it| it.group == group && it.kind == kind && it.namespace == namespace)
     }
 }
 

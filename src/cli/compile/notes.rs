@@ -4,6 +4,7 @@ use super::resource::Resource;
 use crate::cli::report::{Note, Place, Severity};
 use crate::cli::yaml::Node;
 use std::cell::RefCell;
+use std::ops::Range;
 
 /// Everything that is to be said so far.
 #[derive(Debug, Default)]
@@ -22,17 +23,32 @@ impl Notes {
         help: String,
     ) {
         let path = resource.root.path_to(node).unwrap_or_default();
-        let span = match path.is_empty() {
-            true => node.span.clone(),
-            false => resource.root.place(&path),
+        // A resource as a whole is shown by its name.
+        let shown = match path.is_empty() {
+            true => ".metadata.name",
+            false => &path,
         };
+        let span = resource.root.place(shown);
+        self.add_at(severity, resource, (node, &span), message, help);
+    }
+
+    /// Adds a note about a field of a resource that is shown by another place.
+    pub fn add_at(
+        &self,
+        severity: Severity,
+        resource: &Resource,
+        (node, span): (&Node, &Range<usize>),
+        message: String,
+        help: String,
+    ) {
+        let path = resource.root.path_to(node).unwrap_or_default();
         let title = resource.title();
         self.push(Note {
             severity,
             message,
             place: Some(Place {
                 source: resource.source,
-                span,
+                span: span.clone(),
             }),
             subject: match path.is_empty() {
                 true => title,
@@ -40,6 +56,12 @@ impl Notes {
             },
             help: Some(help).filter(|help| !help.is_empty()),
         });
+    }
+
+    /// Whether the same was said before, about anything.
+    pub fn has_said(&self, message: &str) -> bool {
+        let notes = self.0.try_borrow();
+        notes.is_ok_and(|notes| notes.iter().any(|note| note.message == message))
     }
 
     /// Adds a note.

@@ -244,7 +244,9 @@ impl<'a> Fields<'a> {
                 None => format!("known here: {}", self.known.join(", ")),
             };
             let message = format!("unknown field `{}`", key.name.escape_debug());
-            self.reading.error(value, message, help);
+            let Reading { resource, notes } = self.reading;
+            let severity = Severity::Error;
+            notes.add_at(severity, resource, (value, &key.span), message, help);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::output::{Format, Output};
 
 /// The gateway, as the command line names it.
 #[derive(clap::Args, Clone, Debug)]
+#[group(id = "gateway")]
 pub(crate) struct Arguments {
     /// The namespace of the gateway.
     #[arg(long, default_value = "istio-system")]
@@ -27,6 +28,9 @@ pub(crate) struct Arguments {
     /// Where the keys of an issuer are, for which the input does not say it.
     #[arg(long, value_parser = jwks_uri, value_name = "ISSUER=URL")]
     jwks_uri: Vec<(String, String)>,
+    /// The policies of workloads stay in force: forward the tokens that they judge.
+    #[arg(long)]
+    keep_native: bool,
     /// What becomes of hosts that nothing names: 404, or on to the router.
     #[arg(long, value_enum, value_name = "ACTION")]
     default_action: Option<DefaultAction>,
@@ -79,6 +83,8 @@ pub(crate) struct Settings {
     pub hosts: Vec<String>,
     /// Where the keys of an issuer are, for which the input does not say it.
     pub jwks_uris: Vec<(String, String)>,
+    /// Whether tokens are forwarded, since policies of workloads stay in force.
+    pub keep_native: bool,
     /// What becomes of hosts that nothing names, if it was said.
     pub default_action: Option<DefaultAction>,
     /// Whether warnings are errors.
@@ -98,7 +104,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(super) fn new(arguments: &Arguments, inventory: &Inventory) -> Self {
         let mesh = super::istio::mesh_config(inventory);
-        let root = mesh.and_then(|mesh| mesh.get("rootNamespace")?.text());
+        let root = mesh.and_then(|mesh| mesh.root.get("rootNamespace")?.text());
         let labels = arguments.labels.clone();
         // The one that every installation of the ingress gateway has, if it is among them.
         let own = labels.iter().find(|(name, _)| name == "istio").cloned();
@@ -110,6 +116,7 @@ impl Settings {
             gateway_name: arguments.gateway_name.clone(),
             hosts: arguments.hosts.clone(),
             jwks_uris: arguments.jwks_uri.clone(),
+            keep_native: arguments.keep_native,
             default_action: arguments.default_action,
             strict: arguments.strict,
             output: arguments.output,

@@ -3,17 +3,205 @@
 
 use crate::cli::compile::Context;
 use crate::cli::compile::draft::Draft;
-use crate::cli::compile::resource::Reading;
-use crate::cli::yaml::Node;
+use crate::cli::compile::resource::{Reading, Resource};
+use crate::cli::compile::written::{EnvoyExtAuthzHttp, ExtensionProvider, Members};
+use crate::cli::yaml::{Content, Node};
+
+/// The group of Kyma's Istio resource.
+const KYMA: &str = "operator.kyma-project.io";
 
 /// Adds the authorizer of that name, which `node` asks for, to the draft. Whether it is there and can
 /// be asked; if not, that has been noted.
 pub fn require(
-    _context: &Context<'_>,
-    _draft: &mut Draft,
-    _reading: Reading<'_>,
-    _node: &Node,
-    _name: &str,
+    context: &Context<'_>,
+    draft: &mut Draft,
+    reading: Reading<'_>,
+    node: &Node,
+    name: &str,
 ) -> bool {
+    let mut providers = draft.config.extension_providers.iter();
+    if providers.any(|it| it.name == name) {
+        return true;
+    }
+    let found = find(context, name).or_else(|| find_authorizer(context, name));
+    let Some((resource, found, of_kyma)) = found else {
+        reading.error(
+            node,
+            "Authorizer not found in Istio ConfigMap mesh data",
+            format!(
+                "add what defines `{name}` to the input: the ConfigMap `istio`, an IstioOperator, or \
+                 Kyma's Istio resource"
+            ),
+        );
+        return false;
+    };
+    let defined = context.reading(resource);
+    let provider = match of_kyma {
+        true => authorizer(defined, found),
+        false => extension_provider(defined, found, reading, node),
+    };
+    let Some(provider) = provider else {
+        return false;
+    };
+    let http = &provider.envoy_ext_authz_http;
+    let host = http
+        .service
+        .rsplit_once('/')
+        .map_or(&*http.service, |(_, host)| host);
+    let port = u16::try_from(http.port).unwrap_or_default();
+    draft.reach(host, port, false);
+    draft.add_extension_provider(provider, defined, found);
     true
+}
+
+/// An entry of `extensionProviders`.
+fn find<'a>(context: &Context<'a>, name: &str) -> Option<(&'a Resource, &'a Node, bool)> {
+    let resource = super::mesh_config(context.inventory)?;
+    let providers = resource.root.get("extensionProviders")?.items();
+    let named = |it: &&Node| it.get("name").and_then(Node::text) == Some(name);
+    let found = providers.iter().find(named)?;
+    Some((resource, found, false))
+}
+
+/// An entry of `authorizers`.
+fn find_authorizer<'a>(
+    context: &Context<'a>,
+    name: &str,
+) -> Option<(&'a Resource, &'a Node, bool)> {
+    let mut resources = context.inventory.of(KYMA, "Istio");
+    resources.find_map(|resource| {
+        let authorizers = resource.root.at(&["spec", "config", "authorizers"])?;
+        let named = |it: &&Node| it.get("name").and_then(Node::text) == Some(name);
+        let found = authorizers.items().iter().find(named)?;
+        Some((resource, found, true))
+    })
+}
+
+/// Istio's `extensionProviders[]`.
+fn extension_provider<'a>(
+    reading: Reading<'a>,
+    provider: &'a Node,
+    asking: Reading<'_>,
+    asked: &Node,
+) -> Option<ExtensionProvider> {
+    let name = provider.get("name").and_then(|it| reading.text(it))?;
+    let Some(http) = provider.get("envoyExtAuthzHttp") else {
+        asking.error(
+            asked,
+            format!("EnvoyExtAuthzHttp not found in the extension provider `{name}`"),
+            "the gateway asks authorizers over HTTP: give it `envoyExtAuthzHttp`",
+        );
+        return None;
+    };
+    let mut fields = reading.fields(http)?;
+    let text = |it: Option<&'a Node>| it.and_then(|it| reading.text(it)).map(str::to_owned);
+    let texts = |it: Option<&'a Node>| it.map(|it| reading.texts(it)).unwrap_or_default();
+    let service = text(fields.required("service"));
+    let port = fields.required("port").and_then(|it| reading.number(it));
+    let timeout = fields.get("timeout");
+    let include = fields.get("includeRequestHeadersInCheck");
+    let deprecated = fields.get("includeHeadersInCheck");
+    let additional = fields.get("includeAdditionalHeadersInCheck");
+    if let Some(body) = fields.get("includeRequestBodyInCheck") {
+        reading.error(
+            body,
+            "a request is decided before its body arrives",
+            "leave it out, or judge the body behind the gateway",
+        );
+    }
+    if let Some(headers) = fields.get("headersToDownstreamOnAllow") {
+        reading.error(
+            headers,
+            "headers cannot be added to answers of the upstream",
+            "leave it out, or have the upstream set them from `headersToUpstreamOnAllow`",
+        );
+    }
+    let status = fields.get("statusOnError");
+    let http = EnvoyExtAuthzHttp {
+        timeout: shortened(reading, timeout),
+        path_prefix: text(fields.get("pathPrefix")),
+        fail_open: fields
+            .get("failOpen")
+            .and_then(|it| reading.flag(it))
+            .filter(|open| *open),
+        status_on_error: status.map(|it| it.to_json().to_string().replace('"', "")),
+        include_request_headers_in_check: texts(include.or(deprecated)),
+        include_additional_headers_in_check: members(reading, additional),
+        headers_to_upstream_on_allow: texts(fields.get("headersToUpstreamOnAllow")),
+        headers_to_downstream_on_deny: fields
+            .get("headersToDownstreamOnDeny")
+            .map(|it| reading.texts(it)),
+        service: service?,
+        port: port?,
+    };
+    fields.finish();
+    Some(ExtensionProvider {
+        name: name.to_owned(),
+        envoy_ext_authz_http: http,
+        ..ExtensionProvider::default()
+    })
+}
+
+/// Kyma's `authorizers[]`.
+fn authorizer<'a>(reading: Reading<'a>, node: &'a Node) -> Option<ExtensionProvider> {
+    let mut fields = reading.fields(node)?;
+    let name = fields.required("name").and_then(|it| reading.text(it));
+    let service = fields.required("service").and_then(|it| reading.text(it));
+    let port = fields.required("port").and_then(|it| reading.number(it));
+    let prefix = fields.get("pathPrefix").and_then(|it| reading.text(it));
+    let headers = fields.get("headers");
+    fields.finish();
+    let at = |names: &[&str]| headers.and_then(|it| it.at(names));
+    let texts = |names: &[&str]| at(names).map(|it| reading.texts(it));
+    if let Some(on_allow) = at(&["toDownstream", "onAllow"]) {
+        reading.error(
+            on_allow,
+            "headers cannot be added to answers of the upstream",
+            "leave it out, or have the upstream set them from `toUpstream.onAllow`",
+        );
+    }
+    Some(ExtensionProvider {
+        name: name?.to_owned(),
+        envoy_ext_authz_http: EnvoyExtAuthzHttp {
+            service: service?.to_owned(),
+            port: port?,
+            path_prefix: prefix.map(str::to_owned),
+            include_request_headers_in_check: texts(&["inCheck", "include"]).unwrap_or_default(),
+            include_additional_headers_in_check: members(reading, at(&["inCheck", "add"])),
+            headers_to_upstream_on_allow: texts(&["toUpstream", "onAllow"]).unwrap_or_default(),
+            headers_to_downstream_on_deny: texts(&["toDownstream", "onDeny"]),
+            ..EnvoyExtAuthzHttp::default()
+        },
+        ..ExtensionProvider::default()
+    })
+}
+
+/// Names with texts.
+fn members(reading: Reading<'_>, node: Option<&Node>) -> Members<String> {
+    let members = node.map_or(&[][..], Node::members).iter();
+    let members = members.filter_map(|(key, value)| {
+        let text = match &value.content {
+            Content::Text(text) => text.clone(),
+            _ => {
+                reading.unexpected(value, "a text");
+                return None;
+            }
+        };
+        Some((key.name.clone(), text))
+    });
+    Members(members.collect())
+}
+
+/// A timeout, of at most what the plugin waits for.
+fn shortened(reading: Reading<'_>, node: Option<&Node>) -> Option<String> {
+    let node = node?;
+    let text = node.text()?;
+    let duration = humantime::parse_duration(text).ok()?;
+    let longest = std::time::Duration::from_secs(60);
+    if duration > longest {
+        let message = format!("`{text}` is longer than a client waits; the gateway waits for 60s");
+        reading.warning(node, message, "give a timeout of at most `60s`");
+        return Some("60s".to_owned());
+    }
+    Some(text.to_owned())
 }

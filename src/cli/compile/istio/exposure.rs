@@ -1,0 +1,120 @@
+//! Which hosts the gateway serves, what becomes of those that nothing judges, and where plain HTTP is
+//! redirected.
+
+use super::gateways::Gateways;
+use super::hosts::{self, EVERY};
+use super::routes::Route;
+use crate::cli::compile::Context;
+use crate::cli::compile::draft::Draft;
+use crate::cli::compile::settings::DefaultAction;
+use crate::cli::compile::written::{AppliesTo, AuthorizationPolicy, HttpsRedirect};
+use crate::cli::yaml::{Content, Node};
+
+/// The name of the policy for hosts that are open.
+const OPEN_HOSTS: &str = "open-hosts";
+
+/// Adds the redirects of Gateways.
+pub fn redirects(
+    context: &Context<'_>,
+    draft: &mut Draft,
+    gateways: &Gateways<'_>,
+    routes: &[Route<'_>],
+) {
+    for (gateway, server, of_server) in gateways.redirects() {
+        let mut redirected: Vec<String> = Vec::new();
+        for host in of_server {
+            let routed = routes.iter().map(|route| route.host.as_str());
+            let routed = routed.filter(|it| *it != EVERY).map(str::to_owned);
+            // There is no pattern for every host: those that are known are named.
+            let found = match host == EVERY {
+                true => routed.collect(),
+                false => vec![host],
+            };
+            redirected.extend(found);
+        }
+        if redirected.is_empty() {
+            let reading = context.reading(gateway);
+            reading.warning(
+                server,
+                "redirects every host, but the input has no host that is routed",
+                "add the VirtualServices, or write `mesh.httpsRedirect` by hand",
+            );
+            continue;
+        }
+        let mesh = draft.config.mesh.get_or_insert_default();
+        let path = format!("$.mesh.httpsRedirect[{}]", mesh.https_redirect.len());
+        mesh.https_redirect.push(HttpsRedirect {
+            hosts: redirected,
+            except_paths: Vec::new(),
+        });
+        draft.came_from(path, context.reading(gateway), server);
+    }
+}
+
+/// Says what becomes of hosts that nothing names, and keeps open what was open.
+pub fn default_action(context: &Context<'_>, draft: &mut Draft, routes: &[Route<'_>]) {
+    let given = context.settings.default_action;
+    let served: Vec<&str> = routes.iter().map(|route| route.host.as_str()).collect();
+    let named = |host: &str| named_hosts(draft).any(|it| hosts::covers(it, host));
+    let open: Vec<String> = served
+        .iter()
+        .filter(|host| **host != EVERY && !named(host))
+        .map(|host| (*host).to_owned())
+        .collect();
+    let nothing_named = named_hosts(draft).next().is_none();
+    // Without any host in sight, the policies of the gateway decide for all of them.
+    let action = given.unwrap_or(match nothing_named && served.is_empty() {
+        true => DefaultAction::Allow,
+        false => DefaultAction::Deny,
+    });
+    draft.config.default_action = Some(match action {
+        DefaultAction::Allow => "ALLOW",
+        DefaultAction::Deny => "DENY",
+    });
+    if action == DefaultAction::Allow {
+        return;
+    }
+    let everywhere = |policy: &AuthorizationPolicy| {
+        policy.action.is_none() && policy.dry_run.is_none() && policy.applies_to.is_empty()
+    };
+    let policies = &mut draft.config.authorization_policies;
+    if policies.iter().any(everywhere) {
+        // What the gateway allows, it allows on the hosts that it serves.
+        let hosts = served.iter().filter(|host| **host != EVERY);
+        let hosts: Vec<_> = hosts.map(|host| (*host).to_owned()).collect();
+        if !hosts.is_empty() {
+            for policy in policies.iter_mut().filter(|it| everywhere(it)) {
+                policy.applies_to.push(AppliesTo {
+                    hosts: hosts.clone(),
+                    ..AppliesTo::default()
+                });
+            }
+        }
+    } else if !open.is_empty() {
+        policies.push(AuthorizationPolicy {
+            name: OPEN_HOSTS.to_owned(),
+            namespace: context.settings.namespace.clone(),
+            applies_to: vec![AppliesTo {
+                hosts: open.clone(),
+                ..AppliesTo::default()
+            }],
+            rules: vec![Node {
+                content: Content::Map(Vec::new()),
+                span: 0..0,
+            }],
+            ..AuthorizationPolicy::default()
+        });
+        draft.open_hosts = open;
+    }
+}
+
+/// The hosts that the draft names.
+fn named_hosts(draft: &Draft) -> impl Iterator<Item = &str> {
+    let config = &draft.config;
+    let rules = config.jwt_rules.iter().flat_map(|it| &it.applies_to);
+    let policies = config.authorization_policies.iter();
+    let policies = policies.flat_map(|it| &it.applies_to);
+    let attached = rules.chain(policies).flat_map(|it| &it.hosts);
+    let api = config.api_rules.iter().flat_map(|it| &it.hosts);
+    attached.chain(api).map(String::as_str)
+}

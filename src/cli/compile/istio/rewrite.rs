@@ -1,0 +1,124 @@
+//! Which paths before a route's rewrite are those that a policy names behind it.
+
+use super::routes::{Arm, ArmPath};
+
+/// What a route does with the path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rewriting {
+    /// Nothing.
+    None,
+    /// What begins with the first begins with the second then.
+    Prefix(String, String),
+    /// This path becomes that one.
+    Exact(String, String),
+    /// Something that cannot be turned round: why.
+    Other(&'static str),
+}
+
+// === impl Rewriting ===
+
+impl Rewriting {
+    /// What some arms do; one that rewrites is the only one of its place.
+    pub fn of(arms: &[&Arm<'_>]) -> Self {
+        let Some(arm) = arms.iter().find(|arm| arm.rewrite.is_any()) else {
+            return Self::None;
+        };
+        if arm.rewrite.regex.is_some() {
+            return Self::Other("by an expression");
+        }
+        let Some(uri) = arm.rewrite.uri else {
+            return Self::None;
+        };
+        let to = uri.text().unwrap_or_default().to_owned();
+        match &arm.path {
+            ArmPath::Any => Self::Prefix("/".to_owned(), to),
+            ArmPath::Prefix(prefix) => Self::Prefix(prefix.clone(), to),
+            ArmPath::Exact(path) => Self::Exact(path.clone(), to),
+            ArmPath::Other => Self::Other("after an expression"),
+        }
+    }
+
+    /// The pattern of the paths that match `pattern` once they are rewritten; `None` if there are
+    /// none.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub fn before(&self, pattern: &str) -> Result<Option<String>, &'static str> {
+        if pattern.contains('{') {
+            return Err("and a template cannot be turned round");
+        }
+        if pattern == "*" {
+            return Ok(Some(pattern.to_owned()));
+        }
+        if pattern.starts_with('*') {
+            return Err("and a suffix cannot be turned round");
+        }
+        match self {
+            Self::None => Ok(Some(pattern.to_owned())),
+            Self::Other(why) => Err(why),
+            Self::Exact(from, to) => {
+                let fits = match pattern.strip_suffix('*') {
+                    Some(prefix) => to.starts_with(prefix),
+                    None => to == pattern,
+                };
+                Ok(fits.then(|| from.clone()))
+            }
+            Self::Prefix(from, to) => {
+                if let Some(rest) = pattern.strip_prefix(to.as_str()) {
+                    return Ok(Some(format!("{from}{rest}")));
+                }
+                // Every path behind the rewrite begins with what the pattern begins with.
+                let prefix = pattern.strip_suffix('*');
+                let wider = prefix.is_some_and(|prefix| to.starts_with(prefix));
+                Ok(wider.then(|| format!("{from}*")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_before_a_rewrite() {
+        let prefix = Rewriting::Prefix("/shop".to_owned(), "/v1".to_owned());
+        let root = Rewriting::Prefix("/shop/".to_owned(), "/".to_owned());
+        let exact = Rewriting::Exact("/old".to_owned(), "/new".to_owned());
+        for (rewriting, pattern, expected) in [
+            (&prefix, "/v1/orders", Ok(Some("/shop/orders"))),
+            (&prefix, "/v1/orders*", Ok(Some("/shop/orders*"))),
+            (&prefix, "/v1", Ok(Some("/shop"))),
+            (&prefix, "/v1*", Ok(Some("/shop*"))),
+            (&prefix, "/v*", Ok(Some("/shop*"))),
+            (&prefix, "/*", Ok(Some("/shop*"))),
+            (&prefix, "*", Ok(Some("*"))),
+            (&prefix, "/v2*", Ok(None)),
+            (&prefix, "/orders", Ok(None)),
+            (
+                &prefix,
+                "*/orders",
+                Err("and a suffix cannot be turned round"),
+            ),
+            (
+                &prefix,
+                "/v1/{*}",
+                Err("and a template cannot be turned round"),
+            ),
+            (&root, "/orders", Ok(Some("/shop/orders"))),
+            (&root, "/*", Ok(Some("/shop/*"))),
+            (&exact, "/new", Ok(Some("/old"))),
+            (&exact, "/n*", Ok(Some("/old"))),
+            (&exact, "/old", Ok(None)),
+            (&Rewriting::None, "/a", Ok(Some("/a"))),
+            (&Rewriting::Other("so"), "/a", Err("so")),
+        ] {
+            let expected = expected.map(|it| it.map(str::to_owned));
+            assert_eq!(
+                rewriting.before(pattern),
+                expected,
+                "{rewriting:?} {pattern}"
+            );
+        }
+    }
+}

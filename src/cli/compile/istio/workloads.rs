@@ -1,0 +1,151 @@
+//! Which workloads a policy selects, and whether a service leads to one of them.
+
+use super::gateways::labels;
+use super::hosts;
+use super::routes::Destination;
+use crate::cli::compile::Context;
+use crate::cli::compile::resource::{Reading, Resource};
+use crate::cli::yaml::Node;
+
+/// What a policy is attached to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The pods with these labels, of a namespace or, without one, of every namespace.
+    Pods(Option<String>, Vec<(String, String)>),
+    /// A service, by its namespace and name.
+    Service(String, String),
+}
+
+/// Whether a service leads to what a policy selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+    /// It cannot be told: what would have to be known.
+    Unknown(String),
+}
+
+/// Labels by which a workload is called as its service, by convention.
+const NAMING: [&str; 3] = ["app", "app.kubernetes.io/name", "k8s-app"];
+
+/// Kinds of workloads, and where the labels of their pods are.
+const WORKLOADS: [(&str, &str, &[&str]); 5] = [
+    (
+        "apps",
+        "Deployment",
+        &["spec", "template", "metadata", "labels"],
+    ),
+    (
+        "apps",
+        "StatefulSet",
+        &["spec", "template", "metadata", "labels"],
+    ),
+    (
+        "apps",
+        "DaemonSet",
+        &["spec", "template", "metadata", "labels"],
+    ),
+    (
+        "apps",
+        "ReplicaSet",
+        &["spec", "template", "metadata", "labels"],
+    ),
+    ("", "Pod", &["metadata", "labels"]),
+];
+
+/// Whether a service leads to a target. A service that is not in the input is taken to select the
+/// pods that are called as it is, of which `reading` is warned.
+pub fn reach(
+    context: &Context<'_>,
+    target: &Target,
+    destination: &Destination,
+    (reading, node): (Reading<'_>, &Node),
+) -> Reach {
+    let Some((name, namespace)) = hosts::service(&destination.host) else {
+        // Outside the mesh, or behind a ServiceEntry: no pods of ours.
+        return Reach::No;
+    };
+    let (wanted_namespace, wanted) = match target {
+        Target::Service(of, service) => {
+            return match of == namespace && service == name {
+                true => Reach::Yes,
+                false => Reach::No,
+            };
+        }
+        Target::Pods(namespace, labels) => (namespace.as_deref(), labels),
+    };
+    if wanted_namespace.is_some_and(|wanted| wanted != namespace) {
+        return Reach::No;
+    }
+    if wanted.is_empty() {
+        return Reach::Yes;
+    }
+    let service = context.inventory.named("", "Service", namespace, name);
+    let Some(service) = service else {
+        let called = wanted
+            .iter()
+            .find(|(label, _)| NAMING.contains(&label.as_str()));
+        let Some((label, value)) = called else {
+            return Reach::Unknown(format!("the Service {namespace}/{name}"));
+        };
+        if value != name {
+            return Reach::No;
+        }
+        let message = format!(
+            "the Service {namespace}/{name} is not in the input; it is taken to select the pods \
+             labelled `{label}: {value}`"
+        );
+        if !context.notes.has_said(&message) {
+            reading.warning(node, message, "add it to the input");
+        }
+        return Reach::Yes;
+    };
+    selects(context, service, wanted)
+}
+
+/// Whether the pods of a service have these labels.
+fn selects(context: &Context<'_>, service: &Resource, wanted: &[(String, String)]) -> Reach {
+    let selector = service.spec().get("selector").map(labels);
+    let selector = selector.unwrap_or_default();
+    if selector.is_empty() {
+        return Reach::No;
+    }
+    if wanted.iter().all(|label| selector.contains(label)) {
+        return Reach::Yes;
+    }
+    let contradicts = |(name, value): &(String, String)| {
+        let mut selected = selector.iter();
+        selected.any(|(other, it)| other == name && it != value)
+    };
+    if wanted.iter().any(contradicts) {
+        return Reach::No;
+    }
+    let (mut with, mut without) = (0_usize, 0_usize);
+    for (group, kind, way) in WORKLOADS {
+        for workload in context.inventory.of(group, kind) {
+            let own = workload.root.at(way).map(labels).unwrap_or_default();
+            let selected = selector.iter().all(|label| own.contains(label));
+            if workload.namespace != service.namespace || !selected {
+                continue;
+            }
+            match wanted.iter().all(|label| own.contains(label)) {
+                true => with = with.saturating_add(1),
+                false => without = without.saturating_add(1),
+            }
+        }
+    }
+    let name = format!("{}/{}", service.namespace, service.name);
+    match (with, without) {
+        (0, 0) => Reach::Unknown(format!(
+            "the Deployment whose pods the Service {name} selects"
+        )),
+        (_, 0) => Reach::Yes,
+        (0, _) => Reach::No,
+        _ => Reach::Unknown(format!(
+            "a Service of their own for the pods with these labels (the Service {name} selects \
+             others, too)"
+        )),
+    }
+}

@@ -16,6 +16,7 @@ mod joining;
 pub(super) mod providers;
 mod rewrite;
 mod routes;
+mod traps;
 mod workloads;
 
 use super::Context;
@@ -46,6 +47,7 @@ pub(super) fn compile(context: &Context<'_>, draft: &mut Draft) {
     authentication::reach_keys(draft);
     exposure::redirects(context, draft, &gateways, &routes);
     exposure::default_action(context, draft, &routes);
+    traps::warn(context, draft, &routes);
     warn_of_what_is_left(context, draft);
 }
 

@@ -6,12 +6,11 @@
 use super::{Algorithm, p521};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use jwt_simple::algorithms::{
-    ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey,
-    Ed25519PublicKey, EdDSAPublicKeyLike, RS256PublicKey, RSAPublicKeyLike,
-};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use std::ops::RangeInclusive;
+use superboring::bn::BigNum;
 use superboring::pkey::{PKey, Public};
+use superboring::rsa::Rsa;
 
 /// A key that signatures are verified with.
 pub struct VerifyingKey {
@@ -48,6 +47,27 @@ const MATERIAL: [&str; 15] = [
     "crv", "x", "y", "d", "n", "e", "p", "q", "dp", "dq", "qi", "oth", "k", "pub", "priv",
 ];
 
+/// The length of an RSA modulus, in bits.
+const RSA_BITS: RangeInclusive<usize> = 2_048..=4_096;
+
+/// The one exponent of RSA keys (FIPS 186-5, A.1.1, allows others, which nobody uses).
+const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
+
+/// SubjectPublicKeyInfo (RFC 5480, 2; RFC 8410, 4) up to the point or its coordinates.
+const P256_HEAD: [u8; 27] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+];
+const P384_HEAD: [u8; 24] = [
+    0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
+    0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04,
+];
+const ED25519_HEAD: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+
+const INVALID: &str = "invalid public key";
+
 // === impl VerifyingKey ===
 
 impl VerifyingKey {
@@ -75,17 +95,27 @@ impl VerifyingKey {
             Some(_) => Some(alg.and_then(Algorithm::by_name).ok_or_else(not_supported)?),
         };
         let (material, der) = match (kty, crv, provenance) {
-            (Some("RSA"), None, _) => rsa(&read(jwk, &["n", "e"], &["verify"])?)?,
-            (Some("EC"), Some("P-256"), _) => p256(&read(jwk, &["crv", "x", "y"], &["verify"])?)?,
-            (Some("EC"), Some("P-384"), _) => p384(&read(jwk, &["crv", "x", "y"], &["verify"])?)?,
-            (Some("EC"), Some("P-521"), _) => {
-                read(jwk, &["crv", "x", "y"], &["verify"])?;
-                let der = p521::public_key_der(member("x"), member("y"));
-                (Material::P521, der.ok_or("invalid public key")?)
+            (Some("RSA"), None, _) => {
+                is_plain(jwk, &["n", "e"], &["verify"])?;
+                rsa(jwk)?
             }
-            (Some("OKP"), Some("Ed25519"), _) => ed25519(&read(jwk, &["crv", "x"], &["verify"])?)?,
+            (Some("EC"), Some(curve @ ("P-256" | "P-384" | "P-521")), _) => {
+                is_plain(jwk, &["crv", "x", "y"], &["verify"])?;
+                match curve {
+                    "P-256" => p256(jwk).ok_or(INVALID)?,
+                    "P-384" => p384(jwk).ok_or(INVALID)?,
+                    _ => {
+                        let der = p521::public_key_der(member("x"), member("y"));
+                        (Material::P521, der.ok_or(INVALID)?)
+                    }
+                }
+            }
+            (Some("OKP"), Some("Ed25519"), _) => {
+                is_plain(jwk, &["crv", "x"], &["verify"])?;
+                ed25519(jwk).ok_or(INVALID)?
+            }
             (Some("oct"), None, Provenance::Configuration) => {
-                read(jwk, &["k"], &["verify", "sign"])?;
+                is_plain(jwk, &["k"], &["verify", "sign"])?;
                 let secret = member("k").and_then(|k| BASE64URL.decode(k).ok());
                 let secret = secret.ok_or("`k` is not base64url")?;
                 (Material::Secret(secret), Vec::new())
@@ -161,8 +191,8 @@ impl Material {
     }
 }
 
-/// The key alone as text, once it is known to be one for verifying and nothing more than that.
-fn read(jwk: &Value, material: &[&str], operations: &[&str]) -> Result<String, String> {
+/// Whether a key is one for verifying and nothing more than that.
+fn is_plain(jwk: &Value, material: &[&str], operations: &[&str]) -> Result<(), String> {
     let members = jwk.as_object().ok_or("not an object")?;
     let foreign = members.keys().map(String::as_str);
     let mut foreign = foreign.filter(|it| MATERIAL.contains(it) && !material.contains(it));
@@ -186,41 +216,69 @@ fn read(jwk: &Value, material: &[&str], operations: &[&str]) -> Result<String, S
             return Err("`key_ops` is not for verifying".to_owned());
         }
     }
-    let own = members.iter();
-    let own = own.filter(|(name, _)| *name == "kty" || material.contains(&name.as_str()));
-    let own: Map<_, _> = own
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    Ok(Value::Object(own).to_string())
+    Ok(())
 }
 
-fn unusable(error: jwt_simple::Error) -> String {
-    error.to_string().to_ascii_lowercase()
+/// The bytes of a member in base64url, which must be so many.
+fn decoded(jwk: &Value, name: &str, size: usize) -> Option<Vec<u8>> {
+    let text = jwk.get(name)?.as_str()?;
+    BASE64URL.decode(text).ok().filter(|it| it.len() == size)
 }
 
-fn rsa(jwk: &str) -> Result<(Material, Vec<u8>), String> {
-    let key = RS256PublicKey::from_jwk(jwk).map_err(unusable)?;
-    let rsa = PKey::from_rsa(key.public_key().as_ref().clone());
-    let rsa = rsa.map_err(|_| "not an RSA key")?;
-    let der = key.to_der().map_err(unusable)?;
-    Ok((Material::Rsa(Box::new(rsa)), der))
+fn rsa(jwk: &Value) -> Result<(Material, Vec<u8>), String> {
+    let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+    // Some put a zero before the modulus, so that it is no negative number in their language.
+    let longest = RSA_BITS.end().div_ceil(8).saturating_add(1);
+    let modulus = text("n").filter(|n| n.len() <= longest.div_ceil(3).saturating_mul(4));
+    let modulus = BASE64URL.decode(modulus.unwrap_or_default());
+    let modulus = modulus.map_err(|_| INVALID)?;
+    let modulus = match modulus.as_slice() {
+        [0, rest @ ..] if rest.first().is_some_and(|first| *first >= 0x80) => rest,
+        modulus => modulus,
+    };
+    let exponent = text("e").and_then(|e| BASE64URL.decode(e).ok());
+    let first = modulus.first().copied().unwrap_or_default();
+    let odd = modulus.last().is_some_and(|last| last % 2 == 1);
+    if first == 0 || !odd || exponent.is_none_or(|it| it != RSA_EXPONENT) {
+        return Err(INVALID.to_owned());
+    }
+    let unused = usize::try_from(first.leading_zeros()).unwrap_or_default();
+    let bits = modulus.len().saturating_mul(8).saturating_sub(unused);
+    if !RSA_BITS.contains(&bits) {
+        return Err(format!(
+            "an RSA key of {bits} bits; {} to {} are allowed",
+            RSA_BITS.start(),
+            RSA_BITS.end()
+        ));
+    }
+    let of_superboring = || {
+        let number = BigNum::from_slice;
+        let key = Rsa::from_public_components(number(modulus)?, number(&RSA_EXPONENT)?)?;
+        let der = key.public_key_to_der()?;
+        Ok((Material::Rsa(Box::new(PKey::from_rsa(key)?)), der))
+    };
+    let key: Result<_, superboring::error::ErrorStack> = of_superboring();
+    key.map_err(|_| INVALID.to_owned())
 }
 
-fn p256(jwk: &str) -> Result<(Material, Vec<u8>), String> {
-    let key = ES256PublicKey::from_jwk(jwk).map_err(unusable)?;
-    let der = key.to_der().map_err(unusable)?;
-    Ok((Material::P256(*key.public_key().as_ref()), der))
+fn p256(jwk: &Value) -> Option<(Material, Vec<u8>)> {
+    let point = [decoded(jwk, "x", 32)?, decoded(jwk, "y", 32)?].concat();
+    let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&[&[4], &*point].concat()).ok()?;
+    Some((Material::P256(key), [&P256_HEAD, &*point].concat()))
 }
 
-fn p384(jwk: &str) -> Result<(Material, Vec<u8>), String> {
-    let key = ES384PublicKey::from_jwk(jwk).map_err(unusable)?;
-    let der = key.to_der().map_err(unusable)?;
-    Ok((Material::P384(*key.public_key().as_ref()), der))
+fn p384(jwk: &Value) -> Option<(Material, Vec<u8>)> {
+    let point = [decoded(jwk, "x", 48)?, decoded(jwk, "y", 48)?].concat();
+    let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(&[&[4], &*point].concat()).ok()?;
+    Some((Material::P384(key), [&P384_HEAD, &*point].concat()))
 }
 
-fn ed25519(jwk: &str) -> Result<(Material, Vec<u8>), String> {
-    let key = Ed25519PublicKey::from_jwk(jwk).map_err(unusable)?;
-    Ok((Material::Ed25519(*key.public_key().as_ref()), key.to_der()))
+fn ed25519(jwk: &Value) -> Option<(Material, Vec<u8>)> {
+    let point = decoded(jwk, "x", ed25519_compact::PublicKey::BYTES)?;
+    let key = ed25519_compact::PublicKey::from_slice(&point).ok()?;
+    // A point of small order would verify nearly anything.
+    key.validate().ok()?;
+    Some((Material::Ed25519(key), [&ED25519_HEAD, &*point].concat()))
 }
 
 #[cfg(test)]
@@ -451,7 +509,69 @@ mod tests {
     }
 
     #[test]
-    fn the_key_for_a_host_is_the_same_key() {
+    fn the_key_for_a_host_is_what_others_make_of_it() {
+        use jwt_simple::algorithms::{
+            ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey,
+            Ed25519PublicKey, EdDSAPublicKeyLike, RS256PublicKey, RSAPublicKeyLike,
+        };
+        let with_zero = |jwk: &Value| {
+            let n = BASE64URL.decode(jwk["n"].as_str().unwrap()).unwrap();
+            laid_over(
+                jwk.clone(),
+                json!({"n": BASE64URL.encode([&[0], &*n].concat())}),
+            )
+        };
+        let rsa = with(Algorithm::Rs256, json!({}));
+        let p256 = with(Algorithm::Es256, json!({}));
+        let p384 = with(Algorithm::Es384, json!({}));
+        let ed25519 = ed25519(json!({}));
+        let theirs = |jwk: &Value| {
+            let text = jwk.to_string();
+            match (jwk["kty"].as_str().unwrap(), jwk["crv"].as_str()) {
+                ("RSA", _) => RS256PublicKey::from_jwk(&text).unwrap().to_der().unwrap(),
+                (_, Some("P-256")) => ES256PublicKey::from_jwk(&text).unwrap().to_der().unwrap(),
+                (_, Some("P-384")) => ES384PublicKey::from_jwk(&text).unwrap().to_der().unwrap(),
+                _ => Ed25519PublicKey::from_jwk(&text).unwrap().to_der(),
+            }
+        };
+        for jwk in [&rsa, &with_zero(&rsa), &p256, &p384, &ed25519] {
+            let key = VerifyingKey::from_jwk(jwk, Provenance::Fetched).unwrap();
+            assert_eq!(key.der(), theirs(jwk), "{jwk}");
+        }
+    }
+
+    #[test]
+    fn rsa_keys_have_a_size_and_one_exponent() {
+        let of_bits = |bits: usize| {
+            let mut n = vec![0xff; bits.div_ceil(8)];
+            n[0] >>= (8 - bits % 8) % 8;
+            with(Algorithm::Rs256, json!({"n": BASE64URL.encode(n)}))
+        };
+        for (jwk, expected) in [
+            (of_bits(2048), ""),
+            (of_bits(4096), ""),
+            (
+                of_bits(2047),
+                "an RSA key of 2047 bits; 2048 to 4096 are allowed",
+            ),
+            (
+                of_bits(4097),
+                "an RSA key of 4097 bits; 2048 to 4096 are allowed",
+            ),
+            (of_bits(100_000), INVALID),
+            (with(Algorithm::Rs256, json!({"e": "Aw"})), INVALID),
+            (with(Algorithm::Rs256, json!({"e": "AAEAAQ"})), INVALID),
+            (with(Algorithm::Rs256, json!({"n": "leave out"})), INVALID),
+            (with(Algorithm::Rs256, json!({"n": ""})), INVALID),
+        ] {
+            let found = VerifyingKey::from_jwk(&jwk, Provenance::Fetched);
+            let found = found.err().unwrap_or_default();
+            assert_eq!(found, expected, "{jwk}");
+        }
+    }
+
+    #[test]
+    fn a_point_beside_the_curve_is_no_key() {
         // A coordinate of P-521 that is one more than the point's.
         let jwk = with(Algorithm::Es512, json!({}));
         let key = VerifyingKey::from_jwk(&jwk, Provenance::Fetched).unwrap();

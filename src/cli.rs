@@ -5,9 +5,12 @@
 
 pub mod cases;
 mod check;
+mod manual;
+mod output;
+mod progress;
 mod test;
 
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, Parser, Subcommand};
 use serde_json::Value;
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,14 +24,17 @@ pub enum Exit {
     CouldNotRun = 1,
     /// A configuration has faults.
     InvalidConfiguration = 3,
-    /// A case did not end as expected.
+    /// A case did not end as expected, or no case matched a rule and one should have.
     CasesFailed = 4,
 }
 
 /// Authentication and authorization for the Istio ingress gateway, as one WasmPlugin.
 #[derive(Parser)]
-#[command(name = "portcullis", version, after_help = EXIT_CODES)]
+#[command(name = "portcullis", version, after_help = AFTER_HELP)]
 struct Arguments {
+    /// When to use colors; `auto` is on a terminal, unless `NO_COLOR` is set.
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -37,20 +43,46 @@ struct Arguments {
 enum Verb {
     Check(check::Arguments),
     Test(test::Arguments),
+    Completions(manual::CompletionsArguments),
+    Man(manual::ManArguments),
 }
 
-const EXIT_CODES: &str = "\
-Exit codes: 0 all is well; 1 could not run; 3 a configuration has faults; 4 cases failed.";
+const AFTER_HELP: &str = "\
+Examples:
+  portcullis check wasmplugin.yaml
+  portcullis test --coverage cases/
+
+Exit status:
+  0  all is well, or the request is allowed
+  1  it could not do what it was asked to
+  2  the request is refused
+  3  a configuration has faults
+  4  a case failed, or a rule is not covered that should be";
 
 /// Runs the command with the arguments of this process.
 #[must_use]
 pub fn run() -> Exit {
-    let ended = match Arguments::parse().verb {
+    output::color_of(std::env::args_os()).write_global();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Where nobody can be told, nobody is.
+            let _ = error.print();
+            // The library's own number would mean that a request is refused.
+            return match error.use_stderr() {
+                true => Exit::CouldNotRun,
+                false => Exit::Ok,
+            };
+        }
+    };
+    let ended = match arguments.verb {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
+        Verb::Completions(arguments) => manual::completions(&arguments),
+        Verb::Man(arguments) => manual::man(&arguments),
     };
     ended.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        output::error(error);
         Exit::CouldNotRun
     })
 }

@@ -25,8 +25,9 @@ impl Look<'_> {
             first_match(&site.enforced.audit, &facts, |truth| truth != Truth::False)
         });
         let mut notes: Vec<_> = audited.map(Note::Audited).collect();
-        if let Err(refusal) = self.evaluate(sites, |site| &site.dry_run, &facts, true) {
-            notes.push(Note::WouldRefuse(refusal));
+        match self.evaluate(sites, |site| &site.dry_run, &facts, true) {
+            Ok(rule) => rule.iter().for_each(|rule| self.note_match(rule)),
+            Err(refusal) => notes.push(Note::WouldRefuse(refusal)),
         }
         for note in notes {
             if !self.notes.contains(&note) {
@@ -34,8 +35,11 @@ impl Look<'_> {
             }
         }
         let trail = self.answers.trail;
-        self.evaluate(sites, |site| &site.enforced, &facts, trail)
-            .map_err(Stop::Refuse)
+        let rule = self
+            .evaluate(sites, |site| &site.enforced, &facts, trail)
+            .map_err(Stop::Refuse)?;
+        rule.iter().for_each(|rule| self.note_match(rule));
+        Ok(rule)
     }
 
     /// No rule may refuse, and where an ALLOW policy is attached, one must allow.

@@ -91,7 +91,12 @@ pub fn run() -> Exit {
 fn read_yaml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, String> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
-    serde_saphyr::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+    serde_saphyr::from_str(&text).map_err(|error| {
+        let (path, error) = (path.display(), error.to_string());
+        let error = error.strip_prefix("error: ").unwrap_or(&error);
+        let error = error.replacen(" --> <input>:", &format!(" --> {path}:"), 1);
+        format!("{path}: {error}")
+    })
 }
 
 /// The configuration in a document: itself, or what a WasmPlugin resource carries.

@@ -42,7 +42,8 @@ pub(super) fn completions(arguments: &CompletionsArguments) -> Result<Exit, Stri
 }
 
 pub(super) fn man(arguments: &ManArguments) -> Result<Exit, String> {
-    let mut command = super::Arguments::command();
+    // Whoever reads a manual needs no verb that prints help.
+    let mut command = super::Arguments::command().disable_help_subcommand(true);
     command.build();
     let page = match &arguments.verb {
         None => page(command),
@@ -74,7 +75,9 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
     let source = format!("portcullis {version}");
     let name = command.get_display_name().unwrap_or("portcullis");
     let (title, manual) = (name.to_uppercase(), "Portcullis");
-    let man = Man::new(command).title(title).source(source).manual(manual);
+    // There is no date; its place in the page must not be taken by what follows it.
+    let man = Man::new(command).title(title).date(" ");
+    let man = man.source(source).manual(manual);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;

@@ -85,7 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
             output::error(format_args!("{}: {error}", file.path.display()));
         }
     }
-    let exit = report.exit()?;
+    let exit = report.exit();
     let mut output = Output::new();
     match arguments.format {
         Format::Text => {
@@ -95,6 +95,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
         Format::Json => writeln!(output, "{:#}", json::of(&report)),
     }
     output.finish()?;
+    if exit == Exit::CouldNotRun && report.unplayable() == 0 {
+        output::error("no cases found");
+    }
     if let Some(path) = &arguments.junit {
         let written = junit::of(&report)
             .and_then(|text| std::fs::write(path, text).map_err(|error| error.to_string()));
@@ -156,7 +159,7 @@ impl Report {
     }
 
     /// What is worst.
-    fn exit(&self) -> Result<Exit, String> {
+    fn exit(&self) -> Exit {
         let errors = || {
             self.files
                 .iter()
@@ -169,15 +172,15 @@ impl Report {
                 .any(|it| it.rules(false).next().is_some())
         };
         if errors().any(broken) {
-            Ok(Exit::CouldNotRun)
+            Exit::CouldNotRun
         } else if errors().next().is_some() {
-            Ok(Exit::InvalidConfiguration)
+            Exit::InvalidConfiguration
         } else if self.cases().next().is_none() {
-            Err("no cases found".to_owned())
+            Exit::CouldNotRun
         } else if self.count(false) > 0 || (self.demands_coverage && uncovered()) {
-            Ok(Exit::CasesFailed)
+            Exit::CasesFailed
         } else {
-            Ok(Exit::Ok)
+            Exit::Ok
         }
     }
 }

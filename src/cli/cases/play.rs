@@ -72,7 +72,11 @@ const MAX_LOOKS: usize = 16;
 /// # Errors
 /// The file, or something in it, is not what it must be.
 pub fn play(path: &Path) -> Result<Played, Unplayable> {
-    let file: CaseFile = read_yaml(path)?;
+    let file: CaseFile = read_yaml(path).map_err(|error| {
+        // Whoever asked knows which file it is.
+        let name = format!("{}: ", path.display());
+        error.strip_prefix(&name).unwrap_or(&error).to_owned()
+    })?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let now = humantime::parse_rfc3339(&file.now).map_err(|error| format!("`now`: {error}"))?;
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -99,7 +103,7 @@ pub fn play(path: &Path) -> Result<Played, Unplayable> {
     };
     for Spanned {
         value: case,
-        defined,
+        referenced,
         ..
     } in file.cases
     {
@@ -113,7 +117,7 @@ pub fn play(path: &Path) -> Result<Played, Unplayable> {
         };
         played.cases.push(CaseResult {
             name: case.name,
-            line: defined.line(),
+            line: referenced.line(),
             took: since.elapsed(),
             differences,
         });

@@ -40,16 +40,17 @@ fn suite(file: &File) -> TestSuite {
 }
 
 fn case(path: &str, result: &CaseResult) -> TestCase {
-    let texts = |text: fn(&_) -> String| {
-        let texts = result.differences.iter().map(text);
-        texts.collect::<Vec<_>>()
-    };
     let mut status = TestCaseStatus::success();
-    if !result.differences.is_empty() {
+    if let Some((first, others)) = result.differences.split_first() {
+        let mut message = first.summary();
+        if !others.is_empty() {
+            message.push_str(&format!(", and {} more", others.len()));
+        }
+        let lines: Vec<_> = result.differences.iter().map(ToString::to_string).collect();
         status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         status.set_type("difference");
-        status.set_message(texts(|it| it.summary()).join("; "));
-        status.set_description(texts(ToString::to_string).join("\n"));
+        status.set_message(message);
+        status.set_description(lines.join("\n"));
     }
     let mut case = TestCase::new(result.name.as_str(), status);
     case.set_classname(path);

@@ -38,7 +38,7 @@ pub(super) fn completions(arguments: &CompletionsArguments) -> Result<Exit, Stri
     let mut script = Vec::new();
     let mut command = super::Arguments::command();
     clap_complete::generate(arguments.shell, &mut command, "portcullis", &mut script);
-    print(&script)
+    print(&String::from_utf8_lossy(&script))
 }
 
 pub(super) fn man(arguments: &ManArguments) -> Result<Exit, String> {
@@ -52,9 +52,9 @@ pub(super) fn man(arguments: &ManArguments) -> Result<Exit, String> {
     print(&page.map_err(|error| error.to_string())?)
 }
 
-fn print(text: &[u8]) -> Result<Exit, String> {
+fn print(text: &str) -> Result<Exit, String> {
     let mut output = Output::new();
-    write!(output, "{}", String::from_utf8_lossy(text));
+    write!(output, "{text}");
     output.finish().map(|()| Exit::Ok)
 }
 
@@ -68,7 +68,7 @@ fn verb_of(command: &Command, name: &str) -> Result<Command, String> {
 }
 
 /// The page of a command: what it does, its options, and what its help says at the end.
-fn page(command: Command) -> io::Result<Vec<u8>> {
+fn page(command: Command) -> io::Result<String> {
     let after = command.get_after_help().map(ToString::to_string);
     let verbs = command.has_subcommands();
     let version = command.get_version().unwrap_or(env!("CARGO_PKG_VERSION"));
@@ -88,7 +88,10 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
         man.render_subcommands_section(&mut page)?;
     }
     sections(&after.unwrap_or_default()).to_writer(&mut page)?;
-    Ok(page)
+    // Each part begins with what the page needs once.
+    let preamble = Roff::new().render();
+    let page = String::from_utf8_lossy(&page).replace(&preamble, "");
+    Ok(format!("{preamble}{page}"))
 }
 
 /// The sections of a text: a line that ends with a colon is a heading, what is below it stays as it

@@ -158,6 +158,12 @@ impl Report {
         files.filter(|file| file.played.is_err()).count()
     }
 
+    /// How many rules no case matched.
+    fn unmatched(&self) -> usize {
+        let coverage = self.coverage.iter();
+        coverage.flat_map(|it| it.rules(false)).count()
+    }
+
     /// What is worst.
     fn exit(&self) -> Exit {
         let errors = || {
@@ -166,18 +172,13 @@ impl Report {
                 .filter_map(|file| file.played.as_ref().err())
         };
         let broken = |error: &Unplayable| matches!(error, Unplayable::Broken(_));
-        let uncovered = || {
-            self.coverage
-                .iter()
-                .any(|it| it.rules(false).next().is_some())
-        };
         if errors().any(broken) {
             Exit::CouldNotRun
         } else if errors().next().is_some() {
             Exit::InvalidConfiguration
         } else if self.cases().next().is_none() {
             Exit::CouldNotRun
-        } else if self.count(false) > 0 || (self.demands_coverage && uncovered()) {
+        } else if self.count(false) > 0 || (self.demands_coverage && self.unmatched() > 0) {
             Exit::CasesFailed
         } else {
             Exit::Ok

@@ -86,7 +86,7 @@ impl Coverage {
 }
 
 /// A path without detours, so that one file has one name.
-fn plain(path: &Path) -> PathBuf {
+pub(super) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
         match component {

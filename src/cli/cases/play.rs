@@ -1,6 +1,6 @@
 //! Plays a case file: every case on its own, with the plugin's core and fresh caches.
 
-use super::coverage::Coverage;
+use super::coverage::{Coverage, plain};
 use super::difference::Difference;
 use super::format::{Case, CaseFile, RequestSpec};
 use super::mint::Keyring;
@@ -92,7 +92,7 @@ pub fn play(path: &Path) -> Result<Played, Unplayable> {
     let policy = || match Config::read(config.as_bytes()) {
         Ok(config) => Ok(Policy::compile(config)),
         Err(faults) => Err(Unplayable::Faulty {
-            config: config_file.clone(),
+            config: config_file.as_deref().map(plain),
             faults,
         }),
     };

@@ -75,7 +75,11 @@ fn demanded(coverage: &Coverage) -> TestCase {
     if !unmatched.is_empty() {
         status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         status.set_type("coverage");
-        status.set_message(format!("{} rules were never matched", unmatched.len()));
+        status.set_message(format!(
+            "{} of {} rules never matched",
+            unmatched.len(),
+            coverage.len()
+        ));
         status.set_description(unmatched.join("\n"));
     }
     let mut case = TestCase::new(&*coverage.config.to_string_lossy(), status);

@@ -30,16 +30,27 @@ pub(super) fn write(output: &mut Output, report: &Report, coverage: bool) {
         report.coverage.iter().for_each(|it| covered(output, it));
     }
     let (passed, failed) = (report.count(true), report.count(false));
+    if passed == 0 && failed == 0 && report.unplayable() == 0 {
+        return;
+    }
     let style = match failed {
         0 => GOOD,
         _ => BAD,
     };
     write!(output, "{style}{passed} passed, {failed} failed{style:#}");
-    match report.unplayable() {
-        0 => writeln!(output, ""),
-        1 => writeln!(output, "{BAD}, 1 file could not be played{BAD:#}"),
-        more => writeln!(output, "{BAD}, {more} files could not be played{BAD:#}"),
+    match report.unmatched() {
+        1 if report.demands_coverage => write!(output, "{BAD}, 1 rule never matched{BAD:#}"),
+        more if report.demands_coverage && more > 0 => {
+            write!(output, "{BAD}, {more} rules never matched{BAD:#}");
+        }
+        _ => {}
     }
+    match report.unplayable() {
+        0 => {}
+        1 => write!(output, "{BAD}, 1 file could not be played{BAD:#}"),
+        more => write!(output, "{BAD}, {more} files could not be played{BAD:#}"),
+    }
+    writeln!(output);
 }
 
 fn covered(output: &mut Output, coverage: &Coverage) {

@@ -3,15 +3,15 @@
 //! `print!` and `println!` panic when whoever reads has gone; everything in [`crate::cli`] writes
 //! through here instead.
 
-use anstream::{AutoStream, ColorChoice};
+use anstream::ColorChoice;
 use std::fmt;
-use std::io::{self, ErrorKind, Stdout, Write as _};
+use std::io::{self, ErrorKind, Write};
 
 /// Standard output. `writeln!(output, …)` never fails; [`Output::finish`] tells whether it did.
 ///
 /// Styles ([`style`]) are written as they are and taken out where they have no place.
 pub(super) struct Output {
-    to: AutoStream<Stdout>,
+    to: Box<dyn Write>,
     failed: Option<io::Error>,
 }
 
@@ -65,8 +65,12 @@ fn by_name(name: &str) -> Option<ColorChoice> {
 
 impl Output {
     pub(super) fn new() -> Self {
+        Self::to(anstream::stdout())
+    }
+
+    fn to(to: impl Write + 'static) -> Self {
         Self {
-            to: anstream::stdout(),
+            to: Box::new(to),
             failed: None,
         }
     }
@@ -93,6 +97,41 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    /// Fails from the second write on, and counts them.
+    struct Failing(ErrorKind, Rc<Cell<usize>>);
+
+    impl Write for Failing {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.1.set(self.1.get() + 1);
+            match self.1.get() {
+                1 => Ok(text.len()),
+                _ => Err(self.0.into()),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_stops_reading_is_no_failure_and_is_written_to_no_more() {
+        for (name, kind, finishes) in [
+            ("`| head`", ErrorKind::BrokenPipe, true),
+            ("a full disk", ErrorKind::StorageFull, false),
+        ] {
+            let writes = Rc::new(Cell::new(0));
+            let mut output = Output::to(Failing(kind, Rc::clone(&writes)));
+            for _ in 0..5 {
+                write!(output, "text");
+            }
+            assert_eq!(output.finish().is_ok(), finishes, "{name}");
+            assert_eq!(writes.get(), 2, "{name}");
+        }
+    }
 
     #[test]
     fn the_last_color_of_the_arguments_counts() {

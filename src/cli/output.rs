@@ -105,7 +105,7 @@ mod tests {
 
     impl Write for Failing {
         fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-            self.1.set(self.1.get() + 1);
+            self.1.set(self.1.get().saturating_add(1));
             match self.1.get() {
                 1 => Ok(text.len()),
                 _ => Err(self.0.into()),

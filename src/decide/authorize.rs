@@ -25,9 +25,9 @@ impl Look<'_> {
             first_match(&site.enforced.audit, &facts, |truth| truth != Truth::False)
         });
         let mut notes: Vec<_> = audited.map(Note::Audited).collect();
-        match self.evaluate(sites, |site| &site.dry_run, &facts, true) {
-            Ok(rule) => rule.iter().for_each(|rule| self.note_match(rule)),
-            Err(refusal) => notes.push(Note::WouldRefuse(refusal)),
+        let dry_run = self.evaluate(sites, |site| &site.dry_run, &facts, true);
+        if let Err(refusal) = self.noted(dry_run) {
+            notes.push(Note::WouldRefuse(refusal));
         }
         for note in notes {
             if !self.notes.contains(&note) {
@@ -35,11 +35,8 @@ impl Look<'_> {
             }
         }
         let trail = self.answers.trail;
-        let rule = self
-            .evaluate(sites, |site| &site.enforced, &facts, trail)
-            .map_err(Stop::Refuse)?;
-        rule.iter().for_each(|rule| self.note_match(rule));
-        Ok(rule)
+        let enforced = self.evaluate(sites, |site| &site.enforced, &facts, trail);
+        self.noted(enforced).map_err(Stop::Refuse)
     }
 
     /// No rule may refuse, and where an ALLOW policy is attached, one must allow.

@@ -5,10 +5,14 @@
 
 use super::Look;
 use crate::policy::{Entry, JwtRule};
+use crate::verdict::Refusal;
 use std::rc::Rc;
 
 #[cfg(not(target_arch = "wasm32"))]
-use crate::verdict::{Matched, Note, Refusal};
+use crate::verdict::{Matched, Note};
+
+/// The rule that allows, if one is needed, or a refusal.
+type Evaluated = Result<Option<Rc<str>>, Box<Refusal>>;
 
 // === impl Look ===
 
@@ -19,6 +23,14 @@ impl Look<'_> {
         if self.answers.trail && !self.matched.rules.contains(rule) {
             self.matched.rules.push(Rc::clone(rule));
         }
+    }
+
+    /// A rule allows, if one was needed.
+    pub(super) fn noted(&mut self, evaluated: Evaluated) -> Evaluated {
+        if let Ok(Some(rule)) = &evaluated {
+            self.note_match(rule);
+        }
+        evaluated
     }
 
     /// A token was verified by this rule, which may also be one of an API rule.
@@ -48,6 +60,10 @@ impl Look<'_> {
 #[cfg(target_arch = "wasm32")]
 impl Look<'_> {
     pub(super) fn note_match(&mut self, _: &Rc<str>) {}
+
+    pub(super) fn noted(&mut self, evaluated: Evaluated) -> Evaluated {
+        evaluated
+    }
 
     pub(super) fn note_verified(&mut self, _: &[&Entry<JwtRule>], _: &JwtRule) {}
 }

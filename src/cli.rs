@@ -6,11 +6,14 @@
 pub mod cases;
 mod check;
 mod compile;
+mod manual;
+mod output;
+mod progress;
 pub mod report;
 mod test;
 pub mod yaml;
 
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, Parser, Subcommand};
 use serde_json::Value;
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,14 +27,17 @@ pub enum Exit {
     CouldNotRun = 1,
     /// A configuration has faults.
     InvalidConfiguration = 3,
-    /// A case did not end as expected.
+    /// A case did not end as expected, or no case matched a rule and one should have.
     CasesFailed = 4,
 }
 
 /// Authentication and authorization for the Istio ingress gateway, as one WasmPlugin.
 #[derive(Parser)]
-#[command(name = "portcullis", version, after_help = EXIT_CODES)]
+#[command(name = "portcullis", version, after_help = AFTER_HELP)]
 struct Arguments {
+    /// When to use colors; `auto` is on a terminal, unless `NO_COLOR` is set.
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -41,21 +47,47 @@ enum Verb {
     Check(check::Arguments),
     Compile(compile::Arguments),
     Test(test::Arguments),
+    Completions(manual::CompletionsArguments),
+    Man(manual::ManArguments),
 }
 
-const EXIT_CODES: &str = "\
-Exit codes: 0 all is well; 1 could not run; 3 a configuration has faults; 4 cases failed.";
+const AFTER_HELP: &str = "\
+Examples:
+  portcullis check wasmplugin.yaml
+  portcullis test --coverage cases/
+
+Exit status:
+  0  all is well, or the request is allowed
+  1  it could not do what it was asked to
+  2  the request is refused
+  3  a configuration has faults
+  4  a case failed, or a rule is not covered that should be";
 
 /// Runs the command with the arguments of this process.
 #[must_use]
 pub fn run() -> Exit {
-    let ended = match Arguments::parse().verb {
+    output::color_of(std::env::args_os()).write_global();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Where nobody can be told, nobody is.
+            let _ = error.print();
+            // The library's own number would mean that a request is refused.
+            return match error.use_stderr() {
+                true => Exit::CouldNotRun,
+                false => Exit::Ok,
+            };
+        }
+    };
+    let ended = match arguments.verb {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Compile(arguments) => compile::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
+        Verb::Completions(arguments) => manual::completions(&arguments),
+        Verb::Man(arguments) => manual::man(&arguments),
     };
     ended.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        output::error(error);
         Exit::CouldNotRun
     })
 }
@@ -64,7 +96,12 @@ pub fn run() -> Exit {
 fn read_yaml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, String> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
-    serde_saphyr::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+    serde_saphyr::from_str(&text).map_err(|error| {
+        let (path, error) = (path.display(), error.to_string());
+        let error = error.strip_prefix("error: ").unwrap_or(&error);
+        let error = error.replacen(" --> <input>:", &format!(" --> {path}:"), 1);
+        format!("{path}: {error}")
+    })
 }
 
 /// The configuration in a document: itself, or what a WasmPlugin resource carries.

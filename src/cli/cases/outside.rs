@@ -1,6 +1,7 @@
 //! The outside world of a case: it answers, in order, what the case says, and only to the calls that the
 //! case expects.
 
+use super::difference::Difference;
 use super::format::CallSpec;
 use super::mint::Keyring;
 use super::play::{filled, with_jwks};
@@ -14,26 +15,29 @@ use std::time::Duration;
 /// Fetches the keys that are due, from the answers that the case gives.
 pub(super) fn fetch_keys<'c>(
     store: &mut Keys,
-    mut calls: impl Iterator<Item = &'c CallSpec>,
+    mut calls: impl Iterator<Item = (usize, &'c CallSpec)>,
     keyring: &Keyring,
     now: Duration,
-) -> Result<(), String> {
+) -> Result<(), Vec<Difference>> {
     let mut due = store.due(now);
     while !due.is_empty() {
         for fetch in std::mem::take(&mut due) {
-            let Some(call) = calls.next() else {
+            let Some((index, call)) = calls.next() else {
                 store.fetched(fetch.source, Err(FetchFailure::NotSent), now);
                 continue;
             };
             let Endpoint { cluster, path, .. } = &fetch.from;
-            let expected = (&call.to, call.expect.path.as_ref().unwrap_or(path));
-            if expected != (cluster, path) {
-                return Err(format!(
-                    "call: expected {expected:?}, got {:?}",
-                    (cluster, path)
-                ));
+            let mut wrong = Vec::new();
+            let mut differ = |what: &str, expected: &str, got: &str| {
+                wrong.extend(Difference::of(&field(index, what), expected, got));
+            };
+            differ("to", &call.to, cluster);
+            differ("path", call.expect.path.as_ref().unwrap_or(path), path);
+            if !wrong.is_empty() {
+                return Err(wrong);
             }
-            let body = match with_jwks(call.answer.body.clone(), keyring)? {
+            let body = with_jwks(call.answer.body.clone(), keyring).map_err(Difference::error)?;
+            let body = match body {
                 Value::String(text) => text,
                 other => other.to_string(),
             };
@@ -51,10 +55,10 @@ pub(super) fn fetch_keys<'c>(
 
 /// What the case answers to a call, which must be the one that it expects.
 pub(super) fn reply(
-    spec: &CallSpec,
+    (index, spec): (usize, &CallSpec),
     call: &HttpCall,
     tokens: &BTreeMap<String, String>,
-) -> Result<Option<HttpReply>, String> {
+) -> Result<Option<HttpReply>, Vec<Difference>> {
     let sent = |name: &str| {
         let values = call.headers.iter().filter(|(known, _)| &**known == name);
         let values: Vec<_> = values.map(|(_, value)| value.as_slice()).collect();
@@ -64,21 +68,19 @@ pub(super) fn reply(
     let mut wrong = Vec::new();
     let mut differ = |what: &str, expected: Option<&str>, got: Option<String>| {
         let expected = expected.map(|text| filled(text, tokens));
-        if expected != got {
-            wrong.push(format!("call: {what}: expected {expected:?}, got {got:?}"));
-        }
+        wrong.extend(Difference::of(&field(index, what), expected, got));
     };
     let expect = &spec.expect;
     differ("to", Some(&spec.to), Some(call.cluster.to_string()));
     for (name, expected) in [(":path", &expect.path), (":method", &expect.method)] {
         if let Some(expected) = expected {
-            differ(name, Some(expected), sent(name));
+            differ(name.trim_start_matches(':'), Some(expected), sent(name));
         }
     }
     for (name, expected) in &expect.headers {
         let got = sent(&name.to_lowercase());
         if expected.as_deref() != Some("*") || got.is_none() {
-            differ(name, expected.as_deref(), got);
+            differ(&format!("headers.{name}"), expected.as_deref(), got);
         }
     }
     if let Some(body) = &expect.body {
@@ -86,7 +88,7 @@ pub(super) fn reply(
         differ("body", Some(body), Some(got));
     }
     if !wrong.is_empty() {
-        return Err(wrong.join("\n"));
+        return Err(wrong);
     }
     let mut headers = Headers::default();
     for (name, value) in &spec.answer.headers {
@@ -103,4 +105,9 @@ pub(super) fn reply(
         body: body.into_bytes(),
     };
     Ok((!spec.answer.unreachable).then_some(reply))
+}
+
+/// Where a case says what it expects of a call.
+fn field(index: usize, what: &str) -> String {
+    format!("calls[{index}].{what}")
 }

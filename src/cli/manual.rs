@@ -69,7 +69,10 @@ fn verb_of(command: &Command, name: &str) -> Result<Command, String> {
 
 /// The page of a command: what it does, its options, and what its help says at the end.
 fn page(command: Command) -> io::Result<String> {
-    let after = command.get_after_help().map(ToString::to_string);
+    let after = command
+        .get_after_long_help()
+        .or_else(|| command.get_after_help());
+    let after = after.map(ToString::to_string);
     let verbs = command.has_subcommands();
     let version = command.get_version().unwrap_or(env!("CARGO_PKG_VERSION"));
     let source = format!("portcullis {version}");
@@ -98,8 +101,8 @@ fn page(command: Command) -> io::Result<String> {
 /// is written.
 fn sections(text: &str) -> Roff {
     let mut roff = Roff::new();
-    let mut literal = false;
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+    let (mut literal, mut blank) = (false, false);
+    for line in text.lines() {
         let heading = line.strip_suffix(':').filter(|it| !it.starts_with(' '));
         if let Some(heading) = heading {
             if literal {
@@ -107,13 +110,32 @@ fn sections(text: &str) -> Roff {
             }
             let heading = heading.to_uppercase();
             roff.control("SH", [heading.as_str()]).control("nf", []);
-            literal = true;
+            (literal, blank) = (true, false);
+        } else if line.trim().is_empty() {
+            blank = true;
         } else {
-            roff.text([roman(line.trim_start())]);
+            if std::mem::take(&mut blank) {
+                roff.text([roman("")]);
+            }
+            roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
         }
     }
     if literal {
         roff.control("fi", []);
     }
     roff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_below_a_heading_stays_as_it_is() {
+        let text = "Examples:\n  one:\n    portcullis test\n\n  .two\n\nExit status:\n  0  good";
+        assert_eq!(
+            sections(text).to_roff(),
+            ".SH EXAMPLES\n.nf\none:\n  portcullis test\n\n\\&.two\n.fi\n.SH \"EXIT STATUS\"\n.nf\n0  good\n.fi\n"
+        );
+    }
 }

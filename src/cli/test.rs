@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 Examples:
   portcullis test tests/cases
   portcullis test --require-coverage cases.yaml
-  portcullis test --junit report.xml --format json cases/
+  portcullis test --junit report.xml --json cases/
 
 Exit status:
   0  every case ended as it says
@@ -35,9 +35,9 @@ pub(super) struct Arguments {
     /// Case files, or folders of them (every `*.yaml` below that is a case file).
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// How to print the results.
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
+    /// Print JSON, for machines.
+    #[arg(long)]
+    json: bool,
     /// Also write the results to FILE, as JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -47,16 +47,6 @@ pub(super) struct Arguments {
     /// Fail if there is a rule that no case matched.
     #[arg(long)]
     require_coverage: bool,
-}
-
-/// How the results are printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For machines.
-    Json,
 }
 
 /// How all of it ended.
@@ -87,12 +77,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
     }
     let exit = report.exit();
     let mut output = Output::new();
-    match arguments.format {
-        Format::Text => {
-            let coverage = arguments.coverage || arguments.require_coverage;
-            text::write(&mut output, &report, coverage);
-        }
-        Format::Json => writeln!(output, "{:#}", json::of(&report)),
+    if arguments.json {
+        writeln!(output, "{:#}", json::of(&report));
+    } else {
+        let coverage = arguments.coverage || arguments.require_coverage;
+        text::write(&mut output, &report, coverage);
     }
     output.finish()?;
     if exit == Exit::CouldNotRun && report.unplayable() == 0 {

@@ -21,6 +21,9 @@ pub enum Difference {
     Error(String),
 }
 
+/// What keeps a case from coming to an end.
+pub(super) struct Halt(pub Vec<Difference>);
+
 /// A line of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
@@ -59,11 +62,6 @@ impl Difference {
         })
     }
 
-    /// The case could not be played.
-    pub(super) fn error(why: impl Into<String>) -> Vec<Self> {
-        vec![Self::Error(why.into())]
-    }
-
     /// In one line.
     #[must_use]
     pub fn summary(&self) -> String {
@@ -98,6 +96,14 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<_> = self.lines().iter().map(ToString::to_string).collect();
         f.write_str(&lines.join("\n"))
+    }
+}
+
+// === impl Halt ===
+
+impl From<String> for Halt {
+    fn from(why: String) -> Self {
+        Self(vec![Difference::Error(why)])
     }
 }
 

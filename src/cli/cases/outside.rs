@@ -1,7 +1,7 @@
 //! The outside world of a case: it answers, in order, what the case says, and only to the calls that the
 //! case expects.
 
-use super::difference::Difference;
+use super::difference::{Difference, Halt};
 use super::format::CallSpec;
 use super::mint::Keyring;
 use super::play::{filled, with_jwks};
@@ -18,7 +18,7 @@ pub(super) fn fetch_keys<'c>(
     mut calls: impl Iterator<Item = (usize, &'c CallSpec)>,
     keyring: &Keyring,
     now: Duration,
-) -> Result<(), Vec<Difference>> {
+) -> Result<(), Halt> {
     let mut due = store.due(now);
     while !due.is_empty() {
         for fetch in std::mem::take(&mut due) {
@@ -34,10 +34,9 @@ pub(super) fn fetch_keys<'c>(
             differ("to", &call.to, cluster);
             differ("path", call.expect.path.as_ref().unwrap_or(path), path);
             if !wrong.is_empty() {
-                return Err(wrong);
+                return Err(Halt(wrong));
             }
-            let body = with_jwks(call.answer.body.clone(), keyring).map_err(Difference::error)?;
-            let body = match body {
+            let body = match with_jwks(call.answer.body.clone(), keyring)? {
                 Value::String(text) => text,
                 other => other.to_string(),
             };
@@ -58,7 +57,7 @@ pub(super) fn reply(
     (index, spec): (usize, &CallSpec),
     call: &HttpCall,
     tokens: &BTreeMap<String, String>,
-) -> Result<Option<HttpReply>, Vec<Difference>> {
+) -> Result<Option<HttpReply>, Halt> {
     let sent = |name: &str| {
         let values = call.headers.iter().filter(|(known, _)| &**known == name);
         let values: Vec<_> = values.map(|(_, value)| value.as_slice()).collect();
@@ -88,7 +87,7 @@ pub(super) fn reply(
         differ("body", Some(body), Some(got));
     }
     if !wrong.is_empty() {
-        return Err(wrong);
+        return Err(Halt(wrong));
     }
     let mut headers = Headers::default();
     for (name, value) in &spec.answer.headers {

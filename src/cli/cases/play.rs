@@ -1,7 +1,7 @@
 //! Plays a case file: every case on its own, with the plugin's core and fresh caches.
 
 use super::coverage::{Coverage, plain};
-use super::difference::Difference;
+use super::difference::{Difference, Halt};
 use super::format::{Case, CaseFile, RequestSpec};
 use super::mint::Keyring;
 use super::outcome::{Outcome, compare};
@@ -113,7 +113,7 @@ pub fn play(path: &Path) -> Result<Played, Unplayable> {
                 played.coverage.note(&matched);
                 compare(&case.expect, &outcome)
             }
-            Err(differences) => differences,
+            Err(Halt(differences)) => differences,
         };
         played.cases.push(CaseResult {
             name: case.name,
@@ -130,15 +130,13 @@ fn outcome(
     case: &Case,
     keyring: &Keyring,
     now: Duration,
-) -> Result<(Outcome, Matched), Vec<Difference>> {
+) -> Result<(Outcome, Matched), Halt> {
     let mut tokens = BTreeMap::new();
     for (name, spec) in &case.tokens {
-        let token = keyring.token(spec, now.as_secs());
-        tokens.insert(format!("${{{name}}}"), token.map_err(Difference::error)?);
+        tokens.insert(format!("${{{name}}}"), keyring.token(spec, now.as_secs())?);
     }
     let connection = connection(&case.request);
-    let headers = headers(&case.request, &tokens).map_err(Difference::error)?;
-    let headers = policy.with_derived(headers, &connection);
+    let headers = policy.with_derived(headers(&case.request, &tokens)?, &connection);
     let request = match policy.read(&headers, &connection) {
         Ok(request) => request,
         Err(reason) => {
@@ -170,27 +168,24 @@ fn outcome(
                 let notes = notes.iter().map(ToString::to_string).collect();
                 return Ok((outcome.with(notes), matched));
             }
-            Step::Peer => return Err(Difference::error("nobody is gathered")),
+            Step::Peer => return Err("nobody is gathered".to_owned().into()),
             Step::Wait(source) => {
                 fetch_keys(&mut keys, calls.by_ref(), keyring, now)?;
                 answers.waited.push(source);
             }
             Step::Call(call) => {
-                let spec = calls.next().ok_or_else(|| {
+                let nobody = || {
                     let cluster = &call.http.cluster;
-                    Difference::error(format!(
-                        "`calls`: nobody answers for `{cluster}`; add what it answers"
-                    ))
-                })?;
+                    format!("`calls`: nobody answers for `{cluster}`; add what it answers")
+                };
+                let spec = calls.next().ok_or_else(nobody)?;
                 let reply = reply(spec, &call.http, &tokens)?;
                 let answer = answered(policy, &mut caches, &call.question, reply, now);
                 answers.given.extend(answer);
             }
         }
     }
-    Err(Difference::error(format!(
-        "undecided after {MAX_LOOKS} looks"
-    )))
+    Err(format!("undecided after {MAX_LOOKS} looks").into())
 }
 
 // === impl Unplayable ===

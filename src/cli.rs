@@ -5,7 +5,10 @@
 
 pub mod cases;
 mod check;
+mod explain;
+mod request;
 mod test;
+mod worker;
 
 use clap::{Parser, Subcommand};
 use serde_json::Value;
@@ -19,6 +22,8 @@ pub enum Exit {
     Ok = 0,
     /// It could not do what it was asked to.
     CouldNotRun = 1,
+    /// A request is refused.
+    Refused = 2,
     /// A configuration has faults.
     InvalidConfiguration = 3,
     /// A case did not end as expected.
@@ -36,17 +41,31 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Check(check::Arguments),
+    Explain(Box<explain::Arguments>),
     Test(test::Arguments),
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 all is well; 1 could not run; 3 a configuration has faults; 4 cases failed.";
+Exit codes: 0 all is well; 1 could not run; 2 a request is refused; 3 a configuration has faults; 4 cases failed.";
 
 /// Runs the command with the arguments of this process.
 #[must_use]
 pub fn run() -> Exit {
-    let ended = match Arguments::parse().verb {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let exit = match error.use_stderr() {
+                true => Exit::CouldNotRun,
+                false => Exit::Ok,
+            };
+            // Nothing can be said if nobody can be told.
+            let _ = error.print();
+            return exit;
+        }
+    };
+    let ended = match arguments.verb {
         Verb::Check(arguments) => check::run(&arguments),
+        Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
     };
     ended.unwrap_or_else(|error| {

@@ -3,8 +3,8 @@
 //! The same files serve operators (`portcullis test`) and the project's own tests. `format` is
 //! what one writes, `mint` makes the tokens, `outside` answers calls, [`play()`] asks the core.
 
-mod format;
-mod mint;
+pub(super) mod format;
+pub(super) mod mint;
 mod outside;
 mod play;
 

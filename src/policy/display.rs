@@ -7,8 +7,8 @@ use super::path::Kind;
 use super::scope::{CLAIMS, Required};
 use super::string_match::Shape;
 use super::{
-    ApiPath, OriginMatch, PathPattern, PeerPrincipal, Predicate, RequestPrincipal, RequiredScopes,
-    StringMatch,
+    ApiPath, Cors, OriginMatch, PathPattern, PeerPrincipal, Predicate, RequestPrincipal,
+    RequiredScopes, StringMatch,
 };
 use crate::identity::Identity;
 use std::fmt::{Display, Formatter, Result};
@@ -98,6 +98,15 @@ impl Display for Required {
     }
 }
 
+// === impl Cors ===
+
+impl Cors {
+    /// The origins that are admitted.
+    pub fn origins(&self) -> impl Iterator<Item = &OriginMatch> {
+        self.origins.iter()
+    }
+}
+
 // === impl RequiredScopes ===
 
 impl RequiredScopes {
@@ -107,9 +116,9 @@ impl RequiredScopes {
     }
 
     /// The claims that may grant them, with what an identity has in each.
-    pub fn granted<'i>(
-        identity: &'i Identity,
-    ) -> impl Iterator<Item = (&'static str, &'i serde_json::Value)> {
+    pub fn granted(
+        identity: &Identity,
+    ) -> impl Iterator<Item = (&'static str, &serde_json::Value)> {
         let claims = CLAIMS.into_iter();
         claims.filter_map(|name| Some((name, identity.claim(&[name.to_owned()])?)))
     }

@@ -63,15 +63,19 @@ impl Keyring {
     }
 
     /// The public keys of these names as the text of a JWK set; the names are their `kid`s.
-    pub(in crate::cli) fn jwks(&self, names: &str) -> Result<String, String> {
+    pub(super) fn jwks(&self, names: &str) -> Result<String, String> {
         let names = names.split(',').map(str::trim);
         let keys = names.map(|name| {
             let key = self.0.get(name).ok_or_else(|| format!("no key `{name}`"))?;
-            let mut jwk = key.public.clone();
-            jwk.entry("kid").or_insert_with(|| name.into());
-            Ok(Value::Object(jwk))
+            Ok(key.published(name))
         });
         Ok(json!({"keys": keys.collect::<Result<Vec<_>, String>>()?}).to_string())
+    }
+
+    /// Every public key as the text of a JWK set.
+    pub(in crate::cli) fn all(&self) -> String {
+        let keys = self.0.iter().map(|(name, key)| key.published(name));
+        json!({"keys": keys.collect::<Vec<_>>()}).to_string()
     }
 
     /// The text of a token; `now` is the clock of the case, in seconds since the Unix epoch.
@@ -191,6 +195,13 @@ impl Key {
             material,
             public,
         })
+    }
+
+    /// As its issuer publishes it.
+    fn published(&self, name: &str) -> Value {
+        let mut jwk = self.public.clone();
+        jwk.entry("kid").or_insert_with(|| name.into());
+        Value::Object(jwk)
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {

@@ -8,6 +8,8 @@ pub(super) mod mint;
 mod outside;
 mod play;
 
+#[cfg(test)]
+pub(super) use play::play_watched;
 pub use play::{CaseResult, play};
 
 use std::path::{Path, PathBuf};

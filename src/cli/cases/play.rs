@@ -42,6 +42,18 @@ struct Outcome {
 /// # Errors
 /// The file, or something in it, is not what it must be.
 pub fn play(path: &Path) -> Result<Vec<CaseResult>, String> {
+    play_watched(path, &mut |_, _, _, _, _| {})
+}
+
+/// What somebody is told of each case whose request can be read: its name, and how it was judged.
+pub(in crate::cli) type Watch<'w> =
+    &'w mut dyn FnMut(&str, &Policy, &Worker, &Request<'_>, &Decision);
+
+/// The same, watched.
+pub(in crate::cli) fn play_watched(
+    path: &Path,
+    watch: Watch<'_>,
+) -> Result<Vec<CaseResult>, String> {
     let file: CaseFile = read_yaml(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let now = humantime::parse_rfc3339(&file.now).map_err(|error| format!("`now`: {error}"))?;
@@ -61,7 +73,7 @@ pub fn play(path: &Path) -> Result<Vec<CaseResult>, String> {
     };
     let mut results = Vec::new();
     for case in file.cases {
-        let outcome = outcome(Policy::compile(config()?), &case, &keyring, now);
+        let outcome = outcome(&Policy::compile(config()?), &case, &keyring, now, watch);
         let differences = match outcome {
             Ok(outcome) => compare(&case.expect, &outcome),
             Err(error) => vec![error],
@@ -75,10 +87,11 @@ pub fn play(path: &Path) -> Result<Vec<CaseResult>, String> {
 }
 
 fn outcome(
-    policy: Policy,
+    policy: &Policy,
     case: &Case,
     keyring: &Keyring,
     now: Duration,
+    watch: Watch<'_>,
 ) -> Result<Outcome, String> {
     let mut tokens = BTreeMap::new();
     for (name, spec) in &case.tokens {
@@ -95,8 +108,10 @@ fn outcome(
         keyring,
         tokens: &tokens,
     };
-    let mut worker = Worker::new(&policy, &policy.key_sources, now);
-    let Decision { verdict, notes } = worker.judge(&policy, &request, &mut world)?;
+    let mut worker = Worker::new(policy, &policy.key_sources, now);
+    let decision = worker.judge(policy, &request, &mut world)?;
+    watch(&case.name, policy, &worker, &request, &decision);
+    let Decision { verdict, notes } = decision;
     let outcome = match verdict {
         Verdict::Allow(allow) => Outcome::allowed(&allow),
         Verdict::Refuse(refusal) => Outcome::refused(&refusal, Some(&request)),

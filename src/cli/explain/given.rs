@@ -153,7 +153,12 @@ fn with_host(spec: &RequestSpec) -> Result<String, String> {
         _ => return Err("`Host` is given more than once; give one".to_owned()),
     };
     let target = target.split('#').next().unwrap_or_default();
-    let slash = if target.starts_with('/') { "" } else { "/" };
+    // CONNECT is for an authority (RFC 9110, 9.3.6).
+    let is_tunnel = spec.method == "CONNECT" && target.is_empty();
+    let slash = match target.starts_with('/') || is_tunnel {
+        true => "",
+        false => "/",
+    };
     Ok(format!("{scheme}://{authority}{slash}{target}"))
 }
 

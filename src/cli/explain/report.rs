@@ -175,16 +175,24 @@ impl Report {
 
     /// Prints it as text, with colours where it is read by a human.
     pub(super) fn print(&self) {
-        anstream::print!("{}", self.secrets.masked(&self.text()));
+        anstream::print!("{}", self.masked_text());
     }
 
     /// Prints it for machines.
     pub(super) fn print_json(&self) {
-        println!("{:#}", masked(self.json(), &self.secrets));
+        println!("{:#}", self.masked_json());
+    }
+
+    pub(super) fn masked_text(&self) -> String {
+        self.secrets.masked(&self.text())
+    }
+
+    pub(super) fn masked_json(&self) -> Value {
+        masked(self.json(), &self.secrets)
     }
 
     /// The text, with colours.
-    pub(super) fn text(&self) -> String {
+    fn text(&self) -> String {
         let mut lines = vec![self.headline(), String::new(), self.asked.clone()];
         lines.extend(self.supposed.iter().map(|it| format!("  note: {it}")));
         for step in &self.steps {
@@ -301,7 +309,7 @@ impl Report {
     }
 
     /// The same for machines.
-    pub(super) fn json(&self) -> Value {
+    fn json(&self) -> Value {
         let mut json = json!({
             "request": self.asked,
             "supposed": self.supposed,

@@ -59,6 +59,7 @@ pub(super) struct Arguments {
     #[arg(
         short = 'X',
         long,
+        visible_alias = "request",
         value_name = "METHOD",
         default_value = "GET",
         conflicts_with = "curl"
@@ -179,7 +180,8 @@ pub(super) struct Arguments {
 
 const EXAMPLE: &str = "\
 Example:
-  portcullis explain wasmplugin.yaml https://api.example.com/orders/7 --claims '{\"iss\": \"https://idp.example.com\", \"sub\": \"ada\"}'
+  portcullis explain wasmplugin.yaml https://api.example.com/orders/7 \\
+    --claims '{\"iss\": \"https://idp.example.com\", \"sub\": \"ada\"}'
 
 `--help` has more of them.";
 
@@ -190,37 +192,42 @@ Examples:
 
   What may somebody with these claims do? No token and no key is needed:
     portcullis explain wasmplugin.yaml https://api.example.com/orders/7 \\
-      --claims '{\"iss\": \"https://idp.example.com\", \"sub\": \"ada\", \"groups\": [\"dev\"], \"exp\": \"now+60\"}'
+      --claims '{\"iss\": \"https://idp.example.com\", \"sub\": \"ada\", \"exp\": \"now+60\"}'
 
   A token that was refused, with the keys that its issuer publishes:
     curl -s https://idp.example.com/jwks > jwks.json
-    portcullis explain wasmplugin.yaml https://api.example.com/orders/7 --token \"$TOKEN\" --jwks jwks.json
+    portcullis explain wasmplugin.yaml https://api.example.com/orders/7 \\
+      --token \"$TOKEN\" --jwks jwks.json
 
   The command line that failed, pasted whole:
-    portcullis explain wasmplugin.yaml --curl 'curl -ik -X GET https://api.example.com/orders/7 --header \"Authorization:Bearer $TOKEN\"'
+    portcullis explain wasmplugin.yaml --curl \\
+      'curl -ik -X GET https://api.example.com/ --header \"Authorization:Bearer $TOKEN\"'
 
   A client certificate, from a file or told by its names:
     portcullis explain wasmplugin.yaml https://api.example.com/ --cert client.pem
-    portcullis explain wasmplugin.yaml https://api.example.com/ --peer-subject CN=ada,O=Example --peer-dns-san ada.example.com
+    portcullis explain wasmplugin.yaml https://api.example.com/ \\
+      --peer-subject CN=ada,O=Example --peer-dns-san ada.example.com
 
   What the authorization server or the authorizer would say:
-    portcullis explain wasmplugin.yaml https://api.example.com/ --token t0ken --introspection '{\"active\": true, \"scope\": \"read\"}'
+    portcullis explain wasmplugin.yaml https://api.example.com/ --token t0ken \\
+      --introspection '{\"active\": true, \"scope\": \"read\"}'
     portcullis explain wasmplugin.yaml https://api.example.com/ --authorizer opa=403
 
-  For a script: the verdict alone is the exit code.
+  For a script, JSON; the verdict alone is the exit code:
     portcullis explain wasmplugin.yaml https://api.example.com/ --json | jq -r .reason
 
 What is printed:
-  The verdict and its reason, then the way of the request in the order of the gateway: the request as it
-  is read, the API rules of its authority, authorizers, tokens, policies (CUSTOM, AUDIT, DENY, ALLOW),
-  and what changes for the upstream. Each rule is named as logs and metrics name it; below one that
-  does not match stands the first condition that failed, what it demands, and the value that it saw.
-  Steps behind the one that refuses are not reached and not shown. Tokens, secrets and cookies are
-  never printed, claims only where a condition is about them.
+  The verdict and its reason, then the way of the request in the order of the gateway: the
+  request as it is read, the API rules of its authority, authorizers, tokens, policies (CUSTOM,
+  AUDIT, DENY, ALLOW), and what changes for the upstream. Each rule is named as logs and metrics
+  name it; below one that does not match stands the first condition that failed, what it
+  demands, and the value that it saw. Steps behind the one that refuses are not reached and not
+  shown. Tokens, secrets and cookies are never printed, claims only where a condition is about
+  them.
 
 Exit codes:
   0  the request is allowed (or a CORS preflight that is answered)
-  1  could not run, or undecided for want of an answer of somebody else; the output says what to give
+  1  could not run, or undecided until somebody else is asked; the output says what to give
   2  the request is refused
   3  the configuration has faults";
 

@@ -2,6 +2,8 @@
 //!
 //! Every text goes through [`Secrets::masked`] before it is printed.
 
+mod json;
+
 use super::advice::{Advice, advice};
 use super::secrets::{Secrets, shown_target};
 use super::trail::{Entry, Outcome, Step};
@@ -13,7 +15,6 @@ use crate::reply::Reply;
 use crate::request::Request;
 use crate::verdict::{Allow, Change, Decision, Note, Refusal, Verdict};
 use anstyle::{AnsiColor, Style};
-use serde_json::{Value, json};
 
 /// All that is said of a request.
 pub(super) struct Report {
@@ -187,10 +188,6 @@ impl Report {
         self.secrets.masked(&self.text())
     }
 
-    pub(super) fn masked_json(&self) -> Value {
-        masked(self.json(), &self.secrets)
-    }
-
     /// The text, with colours.
     fn text(&self) -> String {
         let mut lines = vec![self.headline(), String::new(), self.asked.clone()];
@@ -307,56 +304,6 @@ impl Report {
             .flatten()
             .collect()
     }
-
-    /// The same for machines.
-    fn json(&self) -> Value {
-        let mut json = json!({
-            "request": self.asked,
-            "supposed": self.supposed,
-            "steps": self.steps,
-            "notes": self.notes,
-        });
-        let more = match &self.verdict {
-            Verdicts::Allowed(allow) => {
-                let (removed, set) = changed(allow);
-                json!({
-                    "verdict": "allowed",
-                    "rule": allow.rule.as_deref(),
-                    "upstream": {"removed": removed, "set": set},
-                })
-            }
-            Verdicts::Preflight(status) => json!({"verdict": "preflight", "status": status}),
-            Verdicts::Refused(refused) => {
-                let Refusal {
-                    reason,
-                    rule,
-                    closest,
-                    ..
-                } = &refused.refusal;
-                let Advice { means, act } = advice(*reason);
-                json!({
-                    "verdict": "refused",
-                    "reason": reason.code(),
-                    "status": refused.reply.status,
-                    "body": String::from_utf8_lossy(&refused.reply.body),
-                    "details": refused.reply.details,
-                    "rule": rule.as_deref(),
-                    "closest": closest.as_ref().map(ToString::to_string),
-                    "means": means,
-                    "act": act,
-                })
-            }
-            Verdicts::Undecided(undecided) => json!({
-                "verdict": "undecided",
-                "asked": {"whom": undecided.whom, "what": undecided.what},
-                "act": undecided.give,
-            }),
-        };
-        if let (Some(json), Value::Object(more)) = (json.as_object_mut(), more) {
-            json.extend(more);
-        }
-        json
-    }
 }
 
 /// The names of headers that are taken out, and of those that are set.
@@ -421,24 +368,12 @@ fn outcome(outcome: Outcome) -> (&'static str, Style) {
         Outcome::DoesNotMatch => ("does not match", AnsiColor::BrightBlack),
         Outcome::CannotBeTold => ("cannot be told", AnsiColor::Yellow),
         Outcome::Refused => ("refuses", AnsiColor::Red),
+        Outcome::Fails => ("fails", AnsiColor::Red),
+        Outcome::Asked => ("would be asked", AnsiColor::Yellow),
     };
     (word, color.on_default())
 }
 
 fn painted(text: &str, style: Style) -> String {
     format!("{style}{text}{style:#}")
-}
-
-/// The same without secrets.
-fn masked(value: Value, secrets: &Secrets) -> Value {
-    match value {
-        Value::String(text) => Value::String(secrets.masked(&text)),
-        Value::Array(items) => items.into_iter().map(|it| masked(it, secrets)).collect(),
-        Value::Object(members) => {
-            let members = members.into_iter();
-            let members = members.map(|(name, value)| (name, masked(value, secrets)));
-            Value::Object(members.collect())
-        }
-        other => other,
-    }
 }

@@ -113,11 +113,8 @@ fn agrees(steps: &[Step], verdict: &Verdict) -> Result<(), String> {
                 !says("policies with action DENY", None, &matching),
                 "a DENY rule matches",
             )?;
-            for step in ["connection", "API rules", "demand", "authority that"] {
-                must(
-                    !says(step, None, &[Outcome::Refused]) || step == "demand",
-                    step,
-                )?;
+            for step in ["connection", "API rules", "authority that"] {
+                must(!says(step, None, &[Outcome::Refused, Outcome::Fails]), step)?;
             }
             let demanded = says("demand", None, &[Outcome::Refused]);
             let fulfilled = says("demand", None, &[Outcome::Fulfilled]);
@@ -169,7 +166,10 @@ fn agrees(steps: &[Step], verdict: &Verdict) -> Result<(), String> {
                 let steps = steps.iter().filter(|it| it.step.starts_with("API rules"));
                 must(steps.count() > 1, "one reading")
             }
-            _ => must(says("", None, &[Outcome::Refused]), "nothing refuses"),
+            _ => must(
+                says("", None, &[Outcome::Refused, Outcome::Fails]),
+                "nothing refuses",
+            ),
         },
     }
 }

@@ -61,7 +61,12 @@ pub(super) enum Outcome {
     DoesNotMatch,
     /// It cannot be told, which counts as a match where that refuses.
     CannotBeTold,
+    /// A rule refuses the request, or the token.
     Refused,
+    /// It is not as it must be.
+    Fails,
+    /// Nobody has said what is answered.
+    Asked,
 }
 
 /// A step that can refuse, in order.

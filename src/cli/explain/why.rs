@@ -281,7 +281,8 @@ fn claim(path: &[String], identity: Option<&Identity>) -> String {
 pub(super) fn of_claim(value: &Value) -> String {
     let text = shown(value.to_string().as_bytes());
     match value {
-        Value::String(_) | Value::Array(_) => text,
+        Value::String(text) => shown(text.as_bytes()),
+        Value::Array(_) => text,
         _ => format!("{text}, which is neither a text nor a list of texts"),
     }
 }

@@ -3,12 +3,13 @@
 
 use super::{Entry, Outcome, Step, Walk};
 use crate::authorizer::Ruling;
-use crate::call::Answer;
+use crate::call::{Answer, MAX_CALLS};
 use crate::cli::explain::report::Verdicts;
 use crate::cli::explain::secrets::shown;
 use crate::cli::explain::why::{Why, lacks};
 use crate::policy::{ApiRule, Authorization, Facts, JwtDemand, JwtRule, Strategy, Truth};
 use crate::request::ReadPath;
+use crate::verdict::Reason;
 use std::rc::Rc;
 
 /// What a rule with `/*` takes.
@@ -115,8 +116,13 @@ impl Walk<'_> {
         if let Verdicts::Undecided(undecided) = verdict
             && !undecided.is_about_a_token
         {
-            let entry = Entry::new(undecided.whom.clone(), Outcome::CannotBeTold);
-            entries.push(entry.note("would be asked now"));
+            entries.push(Entry::new(undecided.whom.clone(), Outcome::Asked));
+        }
+        if let Verdicts::Refused(refused) = verdict
+            && refused.refusal.reason == Reason::CallsExceeded
+        {
+            let note = format!("{MAX_CALLS} questions are the most for one request");
+            entries.push(Entry::new("the next question", Outcome::Fails).note(note));
         }
         if entries.is_empty() {
             return None;

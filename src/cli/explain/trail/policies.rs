@@ -1,8 +1,8 @@
 //! The rules of policies: CUSTOM, AUDIT, DENY and ALLOW, those with `dryRun` apart.
 
 use super::{Entry, Outcome, Stage, Step, Walk};
-use crate::cli::explain::why::{Why, holds, lacks};
-use crate::policy::{Condition, Entry as Attached, Facts, Rule, RuleSet, Rules, Truth};
+use crate::cli::explain::why::{holds, lacks};
+use crate::policy::{Entry as Attached, Facts, Rule, RuleSet, Rules, Truth};
 
 /// How a rule is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -106,16 +106,12 @@ impl Walk<'_> {
                 (Truth::Unknown, Asked::Refusing | Asked::Noting) => Outcome::CannotBeTold,
                 _ => continue,
             };
-            let entry = Entry::new(&*rule.id, outcome).why(self.holding(&rule.condition, &facts));
+            let entry = Entry::new(&*rule.id, outcome).why(holds(&rule.condition, &facts));
             return match outcome {
                 Outcome::CannotBeTold => entry.note("which counts as a match"),
                 _ => entry,
             };
         }
         Entry::new(&*rule.id, Outcome::DoesNotMatch).why(lacks(&rule.condition, facts))
-    }
-
-    fn holding(&self, condition: &Condition, facts: &Facts<'_>) -> Vec<Why> {
-        holds(condition, facts)
     }
 }

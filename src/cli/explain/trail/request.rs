@@ -65,8 +65,8 @@ impl Walk<'_> {
         ];
         match self.readings.as_slice() {
             [] => entries.push(
-                Entry::new("readings", Outcome::Refused)
-                    .note("there is no reading of it that servers would agree on"),
+                Entry::new("reading", Outcome::Fails)
+                    .note("there is none that servers would agree on"),
             ),
             [_] => {}
             readings => {
@@ -104,7 +104,7 @@ impl Walk<'_> {
                 |reading: &Reading<'_>| exempt.iter().any(|it| it.matches(reading.read_path()));
             let outcome = match readings.is_ok_and(|it| it.iter().all(exempts)) {
                 true => Outcome::Fulfilled,
-                false => Outcome::Refused,
+                false => Outcome::Fails,
             };
             let paths = exempt.iter().map(ToString::to_string).collect::<Vec<_>>();
             let mut why = vec![Why::new(
@@ -124,7 +124,7 @@ impl Walk<'_> {
             let name = request.authority_name.as_bytes();
             let outcome = match sni.eq_ignore_ascii_case(name) {
                 true => Outcome::Fulfilled,
-                false => Outcome::Refused,
+                false => Outcome::Fails,
             };
             let saw = match sni {
                 [] => "no server name".to_owned(),
@@ -134,11 +134,7 @@ impl Walk<'_> {
             entries.push(
                 Entry::new("clientCertificate.requireSniMatch", outcome)
                     .note("a client certificate decides here")
-                    .why(vec![Why::new(
-                        "server name of the connection",
-                        demands,
-                        saw,
-                    )]),
+                    .why(vec![Why::new("connection.sni", demands, saw)]),
             );
         }
         (!entries.is_empty()).then(|| Step::new("connection", entries))

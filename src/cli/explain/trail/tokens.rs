@@ -1,28 +1,22 @@
 //! The token of the request: which rules look for it, where it was found, and what each of them, or
 //! the authorization server, says of it.
-//!
-//! The judgements are those of [`crate::token::jwt`] and [`crate::introspection`]; the values beside
-//! them are those that they judge.
+
+mod jwt_rule;
+mod opaque;
 
 use super::{Entry, Outcome, Walk};
-use crate::call::Answer;
 use crate::cli::explain::credential::claims_of;
-use crate::cli::explain::secrets::shown;
-use crate::cli::explain::why::{Why, of_claim};
+use crate::cli::explain::why::Why;
 use crate::config::BindTokens;
 use crate::identity::{Confirmation, Identity};
-use crate::introspection::is_token;
-use crate::keys::Availability;
 use crate::peer::hex;
-use crate::policy::{ApiRule, IntrospectionDemand, JwtRule, Strategy};
+use crate::policy::{ApiRule, JwtRule, Strategy};
 use crate::request::Reading;
-use crate::token::jwt::{self, Jwt};
+use crate::token::jwt;
 use crate::token::{Locations, Place};
-use crate::verdict::Reason;
-use serde_json::Value;
+use jwt_rule::{judged, unreadable};
 use std::borrow::Cow;
 use std::rc::Rc;
-use std::time::Duration;
 
 /// Who sent the request, and the rule that verified the token.
 type Authenticated<'a> = (Identity, Option<&'a JwtRule>);
@@ -90,7 +84,7 @@ impl<'a> Walk<'a> {
             Ok(parsed) => parsed,
             Err(reason) => {
                 let places = candidates.iter().flat_map(|(_, places)| places);
-                entries.push(unreadable(reason, token, places));
+                entries.push(unreadable(reason, token, &distinct(places)));
                 return (entries, None);
             }
         };
@@ -101,7 +95,7 @@ impl<'a> Walk<'a> {
             .any(|it| it.issuer.is_some() && it.issuer.as_deref() == issuer);
         let mut accepted = None;
         for (rule, places) in candidates {
-            let judged = self.judged(rule, &parsed, &claims, is_named);
+            let judged = judged(self.worker, rule, &parsed, &claims, is_named);
             let found = format!("the token in {}", places.join(" and "));
             let name = named(rule);
             let entry = match judged {
@@ -160,188 +154,6 @@ impl<'a> Walk<'a> {
         places
     }
 
-    /// What a rule says of a token that it has found.
-    fn judged(
-        &self,
-        rule: &JwtRule,
-        parsed: &Jwt<'_>,
-        claims: &Value,
-        is_named: bool,
-    ) -> Result<(), Why> {
-        let now = self.worker.now;
-        let issuer = parsed.claims.issuer();
-        let of = |name: &str| match claims.get(name) {
-            None => "no such claim".to_owned(),
-            Some(value) => of_claim(value),
-        };
-        match &rule.issuer {
-            Some(known) if Some(known.as_str()) != issuer => {
-                return Err(Why::new("iss", vec![known.clone()], of("iss")));
-            }
-            None if is_named => {
-                let demands = vec!["an issuer without a rule of its own".to_owned()];
-                return Err(Why::new("iss", demands, of("iss")));
-            }
-            _ => {}
-        }
-        if let Err(reason) = parsed.claims.check(&rule.demands, now) {
-            let skew = humantime::format_duration(rule.demands.clock_skew);
-            let clock = format!("now is {}, `clockSkew` {skew}", time(now.as_secs()));
-            let at = |name: &str| {
-                let seconds = claims.get(name).and_then(Value::as_f64);
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "the conversion saturates, and times were checked"
-                )]
-                let seconds = seconds.map(|it| it as u64);
-                format!("{}; {clock}", seconds.map(time).unwrap_or_default())
-            };
-            return Err(match reason {
-                Reason::TokenAlgorithmUnsupported => {
-                    let allowed = rule.demands.algorithms.iter().flatten();
-                    let allowed = allowed.map(ToString::to_string).collect();
-                    Why::new("algorithms", allowed, format!("`{}`", parsed.algorithm()))
-                }
-                Reason::TokenExpirationMissing => {
-                    Why::new("requireExpiration", vec!["exp".to_owned()], of("exp"))
-                }
-                Reason::TokenSubjectMissing => {
-                    Why::new("requireSubject", vec!["sub".to_owned()], of("sub"))
-                }
-                Reason::TokenNotYetValid => {
-                    Why::new("nbf", vec!["a time that is over".to_owned()], at("nbf"))
-                }
-                Reason::TokenExpired => {
-                    Why::new("exp", vec!["a time to come".to_owned()], at("exp"))
-                }
-                other => of_reason(other),
-            });
-        }
-        if parsed.claims.check_audience(&rule.audiences).is_err() {
-            return Err(Why::new("audiences", rule.audiences.clone(), of("aud")));
-        }
-        let keys = match self.worker.keys.of(rule.keys, now) {
-            Availability::Ready(keys, _) => keys,
-            Availability::Pending | Availability::Failing => {
-                return Err(of_reason(Reason::KeysUnavailable));
-            }
-        };
-        let verified = jwt::verify(parsed, keys, self.worker.keys.verifier());
-        verified.map_err(|reason| match reason {
-            Reason::KeyUnknown => {
-                let id = parsed
-                    .key_id()
-                    .map_or("none".to_owned(), |id| shown(id.as_bytes()));
-                let saw = format!("`kid` {id}, `alg` `{}`", parsed.algorithm());
-                let demands = format!("one of the {} keys of the issuer", keys.len());
-                Why::new("key", vec![demands], saw)
-            }
-            other => of_reason(other),
-        })
-    }
-
-    /// What the authorization server says.
-    fn introspected<'s>(
-        &'s self,
-        demand: &'s IntrospectionDemand,
-        tokens: &mut Vec<Cow<'s, [u8]>>,
-    ) -> (Vec<Entry>, Option<Identity>) {
-        let Some(provider) = self.policy.introspection_providers.get(demand.provider) else {
-            return (Vec::new(), None);
-        };
-        let name = format!("introspection provider {provider}");
-        let places = self.places(&provider.locations, tokens);
-        if places.is_empty() {
-            return (vec![absent(&name, &provider.locations, true)], None);
-        }
-        let found = format!("the token in {}", places.join(" and "));
-        let entry = |outcome| Entry::new(name.clone(), outcome).note(found.clone());
-        if tokens.len() > 1 {
-            return (vec![differing(places.iter())], None);
-        }
-        let token = tokens.first().cloned().unwrap_or_default();
-        if !is_token(&token) {
-            let why = of_reason(Reason::TokenUnreadable);
-            return (vec![entry(Outcome::Refused).why(vec![why])], None);
-        }
-        let answer = self
-            .worker
-            .answers
-            .given
-            .iter()
-            .find_map(|answer| match answer {
-                Answer::Introspected(index, _, outcome) if *index == demand.provider => {
-                    Some(outcome)
-                }
-                _ => None,
-            });
-        let known = match answer {
-            None => {
-                let note = format!("{found}; would be asked now");
-                return (
-                    vec![Entry::new(name, Outcome::CannotBeTold).note(note)],
-                    None,
-                );
-            }
-            Some(Err(outage)) => {
-                let note = format!("{found}; no answer about it: {outage}");
-                return (vec![Entry::new(name, Outcome::Refused).note(note)], None);
-            }
-            Some(Ok(known)) => known,
-        };
-        match provider.judge(known, self.worker.now) {
-            Ok(identity) => {
-                let bound = self.binding(&identity);
-                let is_bound = bound
-                    .as_ref()
-                    .is_none_or(|it| it.outcome == Outcome::Fulfilled);
-                let note = format!("{found}, which is active");
-                let entry = Entry::new(name, Outcome::Accepts).note(note);
-                let entries = std::iter::once(entry).chain(bound).collect();
-                (entries, Some(identity).filter(|_| is_bound))
-            }
-            Err(reason) => {
-                let told = self.told(reason);
-                (vec![entry(Outcome::Refused).why(told)], None)
-            }
-        }
-    }
-
-    /// The members of a reply that a refusal is about.
-    fn told(&self, reason: Reason) -> Vec<Why> {
-        let reply = self.world.introspected().unwrap_or_default();
-        let now = time(self.worker.now.as_secs());
-        let member = |name: &str| reply.get(name).map(of_plain);
-        let why = |name: &str, demands: &str| {
-            let saw = member(name).unwrap_or_else(|| "no such member".to_owned());
-            Why::new(name, vec![demands.to_owned()], saw)
-        };
-        match reason {
-            Reason::TokenUse => vec![why("token_use", "access_token")],
-            Reason::AudienceMissing => vec![why("aud", "every one of the provider's `audiences`")],
-            Reason::IssuerUntrusted => vec![why("iss", "one of the provider's `trustedIssuers`")],
-            _ if reply.get("active") != Some(&Value::Bool(true)) => vec![why("active", "true")],
-            _ => ["exp", "nbf"]
-                .into_iter()
-                .filter(|name| reply.get(*name).is_some())
-                .map(|name| {
-                    let seconds = reply.get(name).and_then(Value::as_u64);
-                    let saw = seconds.map(time).unwrap_or_default();
-                    let demands = match name {
-                        "exp" => "a time to come",
-                        _ => "a time that is over",
-                    };
-                    Why::new(
-                        name,
-                        vec![demands.to_owned()],
-                        format!("{saw}; now is {now}"),
-                    )
-                })
-                .collect(),
-        }
-    }
-
     /// Whether the connection shows what the token is bound to.
     fn binding(&self, identity: &Identity) -> Option<Entry> {
         let demanded = match (
@@ -349,18 +161,21 @@ impl<'a> Walk<'a> {
             identity.confirmation(),
         ) {
             (BindTokens::Off, _) | (BindTokens::IfPresent, Confirmation::None) => return None,
-            (_, Confirmation::Certificate(digest)) => {
-                Ok(format!("the certificate with the SHA-256 {}", hex(&digest)))
+            (_, Confirmation::Certificate(digest)) => Ok(format!(
+                "bound to the certificate with the SHA-256 `{}`",
+                hex(&digest)
+            )),
+            (_, Confirmation::None) => {
+                Err("`bindTokens: required` demands a token that is bound to a certificate")
             }
-            (_, Confirmation::None) => Err("a token that is bound to a certificate"),
-            (_, Confirmation::Other) => Err("nothing but `x5t#S256`"),
+            (_, Confirmation::Other) => Err("only a certificate (`x5t#S256`) can be shown here"),
         };
         let peer = self.request.connection.peer.as_ref();
         let digest = peer.and_then(|peer| peer.sha256);
         let shows = match (peer, digest) {
-            (None, _) => "a connection without a client certificate".to_owned(),
-            (Some(_), None) => "a certificate whose SHA-256 is not given".to_owned(),
-            (Some(_), Some(digest)) => format!("`{}`", hex(&digest)),
+            (None, _) => "no client certificate".to_owned(),
+            (Some(_), None) => "one whose SHA-256 is not given (`--peer-sha256`)".to_owned(),
+            (Some(_), Some(digest)) => format!("the one with `{}`", hex(&digest)),
         };
         let entry = |outcome| Entry::new("binding of the token (`cnf`)", outcome);
         Some(match (demanded, identity.confirmation(), digest) {
@@ -368,15 +183,16 @@ impl<'a> Walk<'a> {
                 entry(Outcome::Fulfilled).note("the connection shows that certificate")
             }
             (Ok(demanded), ..) => {
-                entry(Outcome::Refused).why(vec![Why::new("cnf", vec![demanded], shows)])
+                let saw = format!("{demanded}, and the connection shows {shows}");
+                entry(Outcome::Fails).why(vec![Why::new("cnf", Vec::new(), saw)])
             }
             (Err(demanded), ..) => {
                 let saw = match identity.confirmation() {
-                    Confirmation::None => "no `cnf`",
-                    _ => "a `cnf` for another kind of key, or one that cannot be read",
+                    Confirmation::None => "no such claim",
+                    _ => "another kind of key, or one that cannot be read",
                 };
-                let why = Why::new("cnf", vec![demanded.to_owned()], saw.to_owned());
-                entry(Outcome::Refused).why(vec![why])
+                let why = Why::new("cnf", Vec::new(), format!("{saw}; {demanded}"));
+                entry(Outcome::Fails).why(vec![why])
             }
         })
     }
@@ -401,83 +217,17 @@ fn absent(name: &str, locations: &Locations, required: bool) -> Entry {
 }
 
 fn differing<'p>(places: impl Iterator<Item = &'p String>) -> Entry {
-    let mut known: Vec<&String> = Vec::new();
-    for place in places {
-        if !known.contains(&place) {
-            known.push(place);
-        }
-    }
-    let places: Vec<_> = known.into_iter().cloned().collect();
-    let note = format!("different ones in {}", places.join(" and "));
-    Entry::new("tokens", Outcome::Refused).note(note)
+    let note = format!("different ones in {}", distinct(places).join(" and "));
+    Entry::new("the token", Outcome::Fails).note(note)
 }
 
-/// A token that is no JWT: what its parts are, but nothing of them.
-fn unreadable<'p>(reason: Reason, token: &[u8], places: impl Iterator<Item = &'p String>) -> Entry {
+/// Each place once.
+fn distinct<'p>(places: impl Iterator<Item = &'p String>) -> Vec<String> {
     let mut known: Vec<String> = Vec::new();
     for place in places {
         if !known.contains(place) {
             known.push(place.clone());
         }
     }
-    let mut why = of_reason(reason);
-    let header = token.split(|byte| *byte == b'.').next().unwrap_or_default();
-    let member = |of: Option<Value>, name: &str| {
-        of.and_then(|it| it.get(name).map(of_plain))
-            .unwrap_or_else(|| "nothing".to_owned())
-    };
-    let in_header = |name: &str| member(claims_of(&[b".", header].concat()), name);
-    let in_payload = |name: &str| member(claims_of(token), name);
-    let length = token.len();
-    let parts = token.split(|byte| *byte == b'.').count();
-    why.saw = match reason {
-        Reason::TokenTooLong => format!("{length} bytes; at most {} are allowed", jwt::MAX_BYTES),
-        Reason::TokenMalformed => {
-            format!(
-                "{length} bytes in {parts} parts between dots; three parts that are not empty are needed"
-            )
-        }
-        Reason::TokenAlgorithmMissing | Reason::TokenAlgorithmUnsupported => {
-            format!("`alg` is {}", in_header("alg"))
-        }
-        Reason::TokenKeyIdInvalid => format!("`kid` is {}", in_header("kid")),
-        Reason::TokenIssuerType => format!("`iss` is {}", in_payload("iss")),
-        Reason::TokenSubjectType => format!("`sub` is {}", in_payload("sub")),
-        Reason::TokenIdType => format!("`jti` is {}", in_payload("jti")),
-        Reason::TokenAudienceType => format!("`aud` is {}", in_payload("aud")),
-        Reason::TokenExpirationType | Reason::TokenExpirationRange => {
-            format!("`exp` is {}", in_payload("exp"))
-        }
-        Reason::TokenNotBeforeType | Reason::TokenNotBeforeRange => {
-            format!("`nbf` is {}", in_payload("nbf"))
-        }
-        Reason::TokenIssuedAtType | Reason::TokenIssuedAtRange => {
-            format!("`iat` is {}", in_payload("iat"))
-        }
-        _ => why.saw,
-    };
-    let places = known.join(" and ");
-    Entry::new("the token", Outcome::Refused)
-        .note(format!("found in {places}"))
-        .why(vec![why])
-}
-
-/// A reason as a condition of its own.
-fn of_reason(reason: Reason) -> Why {
-    Why::new(reason.code(), Vec::new(), reason.text().to_owned())
-}
-
-fn of_plain(value: &Value) -> String {
-    shown(value.to_string().as_bytes())
-}
-
-/// A time in words.
-fn time(seconds: u64) -> String {
-    let at = std::time::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
-    let year_9999 = 253_402_300_799;
-    let at = at.filter(|_| seconds <= year_9999);
-    at.map_or_else(
-        || format!("`{seconds}`"),
-        |at| format!("`{}`", humantime::format_rfc3339_seconds(at)),
-    )
+    known
 }

@@ -6,11 +6,14 @@
 pub mod cases;
 mod check;
 mod compile;
+mod explain;
 mod manual;
 mod output;
 mod progress;
 pub mod report;
+mod request;
 mod test;
+mod worker;
 pub mod yaml;
 
 use clap::{ColorChoice, Parser, Subcommand};
@@ -25,6 +28,8 @@ pub enum Exit {
     Ok = 0,
     /// It could not do what it was asked to.
     CouldNotRun = 1,
+    /// A request is refused.
+    Refused = 2,
     /// A configuration has faults.
     InvalidConfiguration = 3,
     /// A case did not end as expected, or no case matched a rule and one should have.
@@ -46,6 +51,7 @@ struct Arguments {
 enum Verb {
     Check(check::Arguments),
     Compile(compile::Arguments),
+    Explain(Box<explain::Arguments>),
     Test(test::Arguments),
     Completions(manual::CompletionsArguments),
     Man(manual::ManArguments),
@@ -82,6 +88,7 @@ pub fn run() -> Exit {
     let ended = match arguments.verb {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Compile(arguments) => compile::run(&arguments),
+        Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Completions(arguments) => manual::completions(&arguments),
         Verb::Man(arguments) => manual::man(&arguments),

@@ -9,6 +9,8 @@ mod api_path;
 mod authority;
 mod compile;
 mod condition;
+#[cfg(not(target_arch = "wasm32"))]
+mod display;
 mod glob;
 mod path;
 mod peer;

@@ -58,6 +58,20 @@ impl Locations {
         }
     }
 
+    /// Where that is, in words.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[must_use]
+    pub fn places(&self) -> Vec<String> {
+        let headers = self.headers.iter().map(|it| match it.prefix.as_str() {
+            "" => format!("header `{}`", it.name),
+            prefix => format!("header `{}` behind `{prefix}`", it.name),
+        });
+        let params = self.params.iter();
+        let params = params.map(|it| format!("query parameter `{it}`"));
+        let cookies = self.cookies.iter().map(|it| format!("cookie `{it}`"));
+        headers.chain(params).chain(cookies).collect()
+    }
+
     /// Every token at these locations.
     ///
     /// A header value without the prefix carries none (so `Authorization: Basic` is no token);

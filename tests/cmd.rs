@@ -1,6 +1,8 @@
-//! What the command prints and how it ends, as `tests/cmd/**/*.trycmd` show it.
+//! The command as one calls it: what it prints and how it ends, word for word.
+//!
+//! `TRYCMD=overwrite cargo test --test cmd` writes what it prints into the files.
 
 #[test]
-fn the_command_does_what_its_transcripts_show() {
+fn commands_print_what_they_should() {
     trycmd::TestCases::new().case("tests/cmd/**/*.trycmd");
 }

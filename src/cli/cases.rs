@@ -6,14 +6,16 @@
 
 mod coverage;
 mod difference;
-mod format;
-mod mint;
+pub(super) mod format;
+pub(super) mod mint;
 mod outcome;
 mod outside;
 mod play;
 
 pub use coverage::Coverage;
 pub use difference::{Difference, Line};
+#[cfg(test)]
+pub(super) use play::play_watched;
 pub use play::{CaseResult, Played, Unplayable, play};
 
 use std::path::{Path, PathBuf};

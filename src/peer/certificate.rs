@@ -48,6 +48,22 @@ impl Certificate {
         Self::from_der(&der(text)?)
     }
 
+    /// The subject of the first certificate of a PEM text, in the form in which the host tells it.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[must_use]
+    pub fn subject_of_pem(text: &[u8]) -> Option<String> {
+        let der = der(text)?;
+        let mut reader = Reader::new(&der);
+        let mut certificate = Reader::new(reader.take(SEQUENCE)?);
+        let mut signed = Reader::new(certificate.take(SEQUENCE)?);
+        let _version = signed.optional(0xa0)?;
+        let _serial = signed.take(INTEGER)?;
+        let _algorithm = signed.take(SEQUENCE)?;
+        let _issuer = signed.take(SEQUENCE)?;
+        let _validity = signed.take(SEQUENCE)?;
+        name::text(signed.take(SEQUENCE)?)
+    }
+
     /// Reads a certificate in DER.
     pub(super) fn from_der(der: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(der);

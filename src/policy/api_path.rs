@@ -14,15 +14,15 @@ pub struct ApiPath {
     /// One of them must match, or …
     patterns: Vec<PathPattern>,
     /// … this must, as a whole.
-    regex: Option<Regex>,
+    pub(super) regex: Option<Regex>,
     /// Of `/*`: what Istio's policy for it lets through.
     within: Option<PathPattern>,
-    segments: Vec<Segment>,
+    pub(super) segments: Vec<Segment>,
 }
 
 /// A part of a path between slashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+pub(super) enum Segment {
     Literal(Box<str>),
     /// `{*}`: one that is not empty.
     One,

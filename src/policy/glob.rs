@@ -5,10 +5,10 @@
 
 /// A text with gaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Glob(Vec<Part>);
+pub(super) struct Glob(pub(super) Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Literal(Box<[u8]>),
     Gap(Gap),
 }

@@ -9,10 +9,10 @@ use crate::request::ReadPath;
 
 /// A value of `paths`: exact, prefix, suffix or presence, compared byte by byte, or a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathPattern(Kind);
+pub struct PathPattern(pub(super) Kind);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Plain(StringMatch),
     Template(Glob),
 }

@@ -12,7 +12,7 @@ use std::fmt;
 
 /// A value of `principals`, `namespaces`, `serviceAccounts` or `trustDomains`.
 #[derive(Clone, Debug)]
-pub struct PeerPrincipal(Vec<Glob>);
+pub struct PeerPrincipal(pub(super) Vec<Glob>);
 
 /// What `connection.peer.…` is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use crate::identity::Identity;
 /// A token without a `sub`, or with an empty one, has no principal and matches none, not even `*`.
 #[derive(Clone, Debug)]
 pub struct RequestPrincipal {
-    issuer: StringMatch,
-    subject: StringMatch,
+    pub(super) issuer: StringMatch,
+    pub(super) subject: StringMatch,
 }
 
 impl RequestPrincipal {

@@ -45,8 +45,8 @@ impl<T: Indexed> Rules<T> {
     }
 
     /// All of them.
-    #[cfg(test)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<T>> {
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn iter(&self) -> impl Iterator<Item = &Entry<T>> {
         self.entries.iter()
     }
 

@@ -8,7 +8,7 @@ use crate::identity::Identity;
 
 /// Every one of these scopes must be granted, by one and the same claim.
 #[derive(Clone, Debug)]
-pub struct RequiredScopes(Vec<Required>);
+pub struct RequiredScopes(pub(super) Vec<Required>);
 
 /// `scopeStrategy`: how a granted scope covers a required one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,14 +25,14 @@ pub enum ScopeStrategy {
 }
 
 #[derive(Clone, Debug)]
-enum Required {
+pub(super) enum Required {
     Matches(StringMatch),
     Hierarchic(Box<str>),
     Wildcard(Box<str>),
 }
 
 /// Claims that hold scopes; each may be a text or a list.
-const CLAIMS: [&str; 3] = ["scp", "scope", "scopes"];
+pub(super) const CLAIMS: [&str; 3] = ["scp", "scope", "scopes"];
 
 // === impl RequiredScopes ===
 

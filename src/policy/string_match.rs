@@ -5,14 +5,14 @@
 /// How a value of a policy matches a value of a request (Istio's `StringMatch` of policies).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StringMatch {
-    shape: Shape,
+    pub(super) shape: Shape,
     /// Without the `*`; lower case if `ignore_case`.
-    text: Box<str>,
+    pub(super) text: Box<str>,
     ignore_case: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
+pub(super) enum Shape {
     Exact,
     Prefix,
     Suffix,

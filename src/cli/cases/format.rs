@@ -1,10 +1,10 @@
 //! The case file as one writes it.
 
+use crate::cli::request::RequestSpec;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// A whole file.
@@ -54,7 +54,7 @@ pub(super) struct Case {
 /// A token: made, or as it is.
 #[derive(Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
-pub(super) enum TokenSpec {
+pub(in crate::cli) enum TokenSpec {
     /// Its very text.
     Raw { raw: String },
     /// Signed with a key of the file.
@@ -67,51 +67,6 @@ pub(super) enum TokenSpec {
         #[serde(default)]
         claims: Map<String, Value>,
     },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct RequestSpec {
-    #[serde(default = "default_method")]
-    pub method: String,
-    pub url: String,
-    /// In place of the path of `url`.
-    pub path_base64: Option<String>,
-    #[serde(default)]
-    pub headers: Vec<(String, String)>,
-    /// Headers with values that YAML cannot hold.
-    #[serde(default)]
-    pub headers_base64: Vec<(String, String)>,
-    /// The client's address, as trusted proxies tell it.
-    pub source: Option<SocketAddr>,
-    /// The gateway's own end of the connection.
-    pub destination: Option<SocketAddr>,
-    /// The server name that the client asked for in TLS.
-    #[serde(default)]
-    pub sni: String,
-    /// The client's certificate.
-    pub peer: Option<PeerSpec>,
-    /// What other filters have left: `FILTER: {KEY: TEXT}`.
-    #[serde(default)]
-    pub metadata: BTreeMap<String, BTreeMap<String, String>>,
-}
-
-/// What a gateway sees of a client certificate.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct PeerSpec {
-    /// The first URI name.
-    #[serde(default)]
-    pub uri_san: String,
-    /// The first DNS name.
-    #[serde(default)]
-    pub dns_san: String,
-    #[serde(default)]
-    pub subject: String,
-    /// The SHA-256 of the certificate; that of `pem`, if absent.
-    pub sha256: Option<String>,
-    /// The certificate itself, where the gateway can read it.
-    pub pem: Option<String>,
 }
 
 /// A call to the outside, and its answer.
@@ -197,8 +152,4 @@ fn default_now() -> String {
 
 fn default_status() -> u16 {
     200
-}
-
-fn default_method() -> String {
-    "GET".to_owned()
 }

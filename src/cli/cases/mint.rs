@@ -23,7 +23,7 @@ use superboring::rsa::Padding;
 use superboring::sign::Signer;
 
 /// The keys of a case file that tokens are signed with.
-pub(super) struct Keyring(BTreeMap<String, Key>);
+pub(in crate::cli) struct Keyring(BTreeMap<String, Key>);
 
 struct Key {
     algorithm: Algorithm,
@@ -55,20 +55,31 @@ impl Keyring {
         keys.collect::<Result<_, String>>().map(Self)
     }
 
+    /// One key, made now.
+    pub(in crate::cli) fn fresh(name: &str, algorithm: Algorithm) -> Result<Self, String> {
+        let jwk: Map<String, Value> = serde_json::from_str(&generate(algorithm)?).map_err(text)?;
+        let key = Key::of(algorithm, jwk, &Map::new())?;
+        Ok(Self(BTreeMap::from([(name.to_owned(), key)])))
+    }
+
     /// The public keys of these names as the text of a JWK set; the names are their `kid`s.
     pub(super) fn jwks(&self, names: &str) -> Result<String, String> {
         let names = names.split(',').map(str::trim);
         let keys = names.map(|name| {
             let key = self.0.get(name).ok_or_else(|| format!("no key `{name}`"))?;
-            let mut jwk = key.public.clone();
-            jwk.entry("kid").or_insert_with(|| name.into());
-            Ok(Value::Object(jwk))
+            Ok(key.published(name))
         });
         Ok(json!({"keys": keys.collect::<Result<Vec<_>, String>>()?}).to_string())
     }
 
+    /// Every public key as the text of a JWK set.
+    pub(in crate::cli) fn all(&self) -> String {
+        let keys = self.0.iter().map(|(name, key)| key.published(name));
+        json!({"keys": keys.collect::<Vec<_>>()}).to_string()
+    }
+
     /// The text of a token; `now` is the clock of the case, in seconds since the Unix epoch.
-    pub(super) fn token(&self, spec: &TokenSpec, now: u64) -> Result<String, String> {
+    pub(in crate::cli) fn token(&self, spec: &TokenSpec, now: u64) -> Result<String, String> {
         let (name, header, claims) = match spec {
             TokenSpec::Raw { raw } => return Ok(raw.clone()),
             TokenSpec::Signed {
@@ -84,20 +95,26 @@ impl Keyring {
         members.insert("typ".to_owned(), "JWT".into());
         members.extend(header.clone());
         members.retain(|_, value| !value.is_null());
-        let claims: Map<_, _> = claims
-            .iter()
-            .map(|(name, value)| {
-                (
-                    name.clone(),
-                    relative(value, now).unwrap_or_else(|| value.clone()),
-                )
-            })
-            .collect();
+        let claims = at(claims, now);
         let part = |object: Map<String, Value>| BASE64URL.encode(Value::Object(object).to_string());
-        let signed = format!("{}.{}", part(members), part(claims));
-        let signature = key.sign(signed.as_bytes())?;
-        Ok(format!("{signed}.{}", BASE64URL.encode(signature)))
+        self.signed(name, &format!("{}.{}", part(members), part(claims)))
     }
+
+    /// Header and payload of a token, with the signature of a key behind them.
+    pub(in crate::cli) fn signed(&self, name: &str, message: &str) -> Result<String, String> {
+        let key = self.0.get(name).ok_or_else(|| format!("no key `{name}`"))?;
+        let signature = key.sign(message.as_bytes())?;
+        Ok(format!("{message}.{}", BASE64URL.encode(signature)))
+    }
+}
+
+/// Claims with the clock in place of `now`, `now+N` and `now-N`.
+fn at(claims: &Map<String, Value>, now: u64) -> Map<String, Value> {
+    let claims = claims.iter().map(|(name, value)| {
+        let value = relative(value, now).unwrap_or_else(|| value.clone());
+        (name.clone(), value)
+    });
+    claims.collect()
 }
 
 /// `now`, `now+N` or `now-N` as a number.
@@ -128,7 +145,15 @@ impl Key {
             std::fs::write(path, format!("{jwk}\n")).map_err(text)?;
         }
         let jwk = std::fs::read_to_string(path).map_err(text)?;
-        let mut jwk: Map<String, Value> = serde_json::from_str(&jwk).map_err(text)?;
+        let jwk: Map<String, Value> = serde_json::from_str(&jwk).map_err(text)?;
+        Self::of(known, jwk, differing)
+    }
+
+    fn of(
+        known: Algorithm,
+        mut jwk: Map<String, Value>,
+        differing: &Map<String, Value>,
+    ) -> Result<Self, String> {
         // What it signs by is said by the case file.
         jwk.remove("alg");
         let secret = match jwk.get("k") {
@@ -162,7 +187,7 @@ impl Key {
             Es512 => return Err("no ES512".to_owned()),
         };
         let mut public: Map<String, Value> = serde_json::from_str(&public).map_err(text)?;
-        public.insert("alg".to_owned(), algorithm.into());
+        public.insert("alg".to_owned(), known.name().into());
         public.extend(differing.clone());
         public.retain(|_, value| !value.is_null());
         Ok(Self {
@@ -170,6 +195,13 @@ impl Key {
             material,
             public,
         })
+    }
+
+    /// As its issuer publishes it.
+    fn published(&self, name: &str) -> Value {
+        let mut jwk = self.public.clone();
+        jwk.entry("kid").or_insert_with(|| name.into());
+        Value::Object(jwk)
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {

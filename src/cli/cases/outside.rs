@@ -4,16 +4,44 @@
 use super::difference::{Difference, Halt};
 use super::format::CallSpec;
 use super::mint::Keyring;
-use super::play::{filled, with_jwks};
-use crate::call::{HttpCall, HttpReply};
+use super::play::with_jwks;
+use crate::call::{Call, HttpCall, HttpReply};
+use crate::cli::request::filled;
+use crate::cli::worker::Outside;
 use crate::keys::{self, Endpoint, FetchFailure, Keys};
 use crate::request::Headers;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// The answers that a case gives, in order.
+pub(super) struct World<'c> {
+    pub calls: std::iter::Enumerate<std::slice::Iter<'c, CallSpec>>,
+    pub keyring: &'c Keyring,
+    pub tokens: &'c BTreeMap<String, String>,
+}
+
+// === impl World ===
+
+impl Outside for World<'_> {
+    type Halt = Halt;
+
+    fn fetch_keys(&mut self, keys: &mut Keys, now: Duration) -> Result<(), Halt> {
+        fetch_keys(keys, self.calls.by_ref(), self.keyring, now)
+    }
+
+    fn reply(&mut self, call: &Call) -> Result<Option<HttpReply>, Halt> {
+        let nobody = || {
+            let cluster = &call.http.cluster;
+            format!("`calls`: nobody answers for `{cluster}`; add what it answers")
+        };
+        let spec = self.calls.next().ok_or_else(nobody)?;
+        reply(spec, &call.http, self.tokens)
+    }
+}
+
 /// Fetches the keys that are due, from the answers that the case gives.
-pub(super) fn fetch_keys<'c>(
+fn fetch_keys<'c>(
     store: &mut Keys,
     mut calls: impl Iterator<Item = (usize, &'c CallSpec)>,
     keyring: &Keyring,
@@ -53,7 +81,7 @@ pub(super) fn fetch_keys<'c>(
 }
 
 /// What the case answers to a call, which must be the one that it expects.
-pub(super) fn reply(
+fn reply(
     (index, spec): (usize, &CallSpec),
     call: &HttpCall,
     tokens: &BTreeMap<String, String>,

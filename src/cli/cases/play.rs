@@ -2,30 +2,22 @@
 
 use super::coverage::{Coverage, plain};
 use super::difference::{Difference, Halt};
-use super::format::{Case, CaseFile, RequestSpec};
+use super::format::{Case, CaseFile};
 use super::mint::Keyring;
 use super::outcome::{Outcome, compare};
-use super::outside::{fetch_keys, reply};
-use crate::cache::Caches;
-use crate::call::answered;
+use super::outside::World;
+use crate::cli::worker::Worker;
 use crate::cli::{plugin_config, read_yaml};
 use crate::config::{Config, Fault};
-use crate::decide::{Answers, Step, decide};
-use crate::keys::Keys;
-use crate::peer::Certificate;
 use crate::policy::Policy;
 use crate::reply::Reply;
-use crate::request::{Connection, Headers, MetadataKey, Peer};
-use crate::token::signature::PureRust;
+use crate::request::Request;
 use crate::verdict::{Decision, Matched, Verdict};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// A case file that was played.
@@ -64,14 +56,20 @@ pub enum Unplayable {
     },
 }
 
-/// More looks than this at one request mean that it would never end.
-const MAX_LOOKS: usize = 16;
-
 /// Plays every case of a file.
 ///
 /// # Errors
 /// The file, or something in it, is not what it must be.
 pub fn play(path: &Path) -> Result<Played, Unplayable> {
+    play_watched(path, &mut |_, _, _, _, _| {})
+}
+
+/// What somebody is told of each case whose request can be read: its name, and how it was judged.
+pub(in crate::cli) type Watch<'w> =
+    &'w mut dyn FnMut(&str, &Policy, &Worker, &Request<'_>, &Decision);
+
+/// The same, watched.
+pub(in crate::cli) fn play_watched(path: &Path, watch: Watch<'_>) -> Result<Played, Unplayable> {
     let file: CaseFile = read_yaml(path).map_err(|error| {
         // Whoever asked knows which file it is.
         let name = format!("{}: ", path.display());
@@ -108,7 +106,7 @@ pub fn play(path: &Path) -> Result<Played, Unplayable> {
     } in file.cases
     {
         let since = Instant::now();
-        let differences = match outcome(&policy()?, &case, &keyring, now) {
+        let differences = match outcome(&policy()?, &case, &keyring, now, watch) {
             Ok((outcome, matched)) => {
                 played.coverage.note(&matched);
                 compare(&case.expect, &outcome)
@@ -130,13 +128,14 @@ fn outcome(
     case: &Case,
     keyring: &Keyring,
     now: Duration,
+    watch: Watch<'_>,
 ) -> Result<(Outcome, Matched), Halt> {
     let mut tokens = BTreeMap::new();
     for (name, spec) in &case.tokens {
         tokens.insert(format!("${{{name}}}"), keyring.token(spec, now.as_secs())?);
     }
-    let connection = connection(&case.request);
-    let headers = policy.with_derived(headers(&case.request, &tokens)?, &connection);
+    let connection = case.request.connection();
+    let headers = policy.with_derived(case.request.headers(&tokens)?, &connection);
     let request = match policy.read(&headers, &connection) {
         Ok(request) => request,
         Err(reason) => {
@@ -144,48 +143,26 @@ fn outcome(
             return Ok((outcome, Matched::default()));
         }
     };
-    let mut keys = Keys::new(&policy.key_sources, &policy.limits, Box::new(PureRust), 0);
-    let (mut caches, mut answers) = (
-        Caches::new(&policy.limits, &policy.introspection_providers),
-        Answers::default(),
-    );
-    answers.trail = true;
-    let mut calls = case.calls.iter().enumerate();
-    for _ in 0..MAX_LOOKS {
-        match decide(policy, &mut keys, &mut caches, &request, &answers, now) {
-            Step::Done(Decision {
-                verdict,
-                notes,
-                matched,
-            }) => {
-                let outcome = match verdict {
-                    Verdict::Allow(allow) => Outcome::allowed(&allow),
-                    Verdict::Refuse(refusal) => Outcome::refused(&refusal, Some(&request)),
-                    Verdict::Preflight(response) => {
-                        Outcome::answered(Reply::to_preflight(&response))
-                    }
-                };
-                let notes = notes.iter().map(ToString::to_string).collect();
-                return Ok((outcome.with(notes), matched));
-            }
-            Step::Peer => return Err("nobody is gathered".to_owned().into()),
-            Step::Wait(source) => {
-                fetch_keys(&mut keys, calls.by_ref(), keyring, now)?;
-                answers.waited.push(source);
-            }
-            Step::Call(call) => {
-                let nobody = || {
-                    let cluster = &call.http.cluster;
-                    format!("`calls`: nobody answers for `{cluster}`; add what it answers")
-                };
-                let spec = calls.next().ok_or_else(nobody)?;
-                let reply = reply(spec, &call.http, &tokens)?;
-                let answer = answered(policy, &mut caches, &call.question, reply, now);
-                answers.given.extend(answer);
-            }
-        }
-    }
-    Err(format!("undecided after {MAX_LOOKS} looks").into())
+    let mut world = World {
+        calls: case.calls.iter().enumerate(),
+        keyring,
+        tokens: &tokens,
+    };
+    let mut worker = Worker::new(policy, &policy.key_sources, now);
+    let decision = worker.judge(policy, &request, &mut world)?;
+    watch(&case.name, policy, &worker, &request, &decision);
+    let Decision {
+        verdict,
+        notes,
+        matched,
+    } = decision;
+    let outcome = match verdict {
+        Verdict::Allow(allow) => Outcome::allowed(&allow),
+        Verdict::Refuse(refusal) => Outcome::refused(&refusal, Some(&request)),
+        Verdict::Preflight(response) => Outcome::answered(Reply::to_preflight(&response)),
+    };
+    let notes = notes.iter().map(ToString::to_string).collect();
+    Ok((outcome.with(notes), matched))
 }
 
 // === impl Unplayable ===
@@ -210,79 +187,6 @@ impl From<String> for Unplayable {
     fn from(why: String) -> Self {
         Self::Broken(why)
     }
-}
-
-/// A text with the tokens of the case in place of `${name}`.
-pub(super) fn filled(text: &str, tokens: &BTreeMap<String, String>) -> String {
-    tokens.iter().fold(text.to_owned(), |text, (name, token)| {
-        text.replace(name, token)
-    })
-}
-
-/// What a gateway would know of the connection.
-fn connection(spec: &RequestSpec) -> Connection {
-    let peer = spec.peer.as_ref().map(|peer| {
-        let bytes = |text: &String| text.clone().into_bytes();
-        let pem = peer.pem.as_ref().map(|pem| pem.as_bytes());
-        let certificate = pem.and_then(Certificate::from_pem);
-        let digest = peer.sha256.as_ref();
-        let digest = digest.and_then(|it| crate::peer::digest(it.as_bytes()));
-        Peer {
-            subject: bytes(&peer.subject),
-            uri: bytes(&peer.uri_san),
-            dns: bytes(&peer.dns_san),
-            sha256: digest.or_else(|| certificate.as_ref().map(|it| it.sha256)),
-            certificate: certificate.map(Arc::new),
-        }
-    });
-    let metadata = spec.metadata.iter().flat_map(|(filter, values)| {
-        values.iter().map(move |(key, value)| {
-            let (filter, key) = (filter.clone(), key.clone());
-            (MetadataKey { filter, key }, value.clone().into_bytes())
-        })
-    });
-    Connection {
-        remote: spec.source.map(|address| address.ip()),
-        destination: spec.destination,
-        sni: spec.sni.clone().into_bytes(),
-        peer,
-        peer_known: true,
-        metadata: metadata.collect(),
-    }
-}
-
-/// The headers of a request as Envoy would hand them over.
-fn headers(spec: &RequestSpec, tokens: &BTreeMap<String, String>) -> Result<Headers, String> {
-    let decoded = |text: &str| {
-        BASE64
-            .decode(text)
-            .map_err(|error| format!("base64: {error}"))
-    };
-    let filled = |text: &str| filled(text, tokens);
-    let (scheme, rest) = spec
-        .url
-        .split_once("://")
-        .ok_or("`url` must begin with http:// or https://")?;
-    let path_start = rest.find('/').unwrap_or(rest.len());
-    let (authority, path) = rest.split_at_checked(path_start).unwrap_or((rest, ""));
-    let path = match &spec.path_base64 {
-        Some(path) => decoded(path)?,
-        None => filled(path).into_bytes(),
-    };
-    let mut headers = Headers::default();
-    headers.push(":method", spec.method.as_bytes());
-    headers.push(":scheme", scheme.as_bytes());
-    headers.push(":authority", authority.as_bytes());
-    if !path.is_empty() {
-        headers.push(":path", &path);
-    }
-    for (name, value) in &spec.headers {
-        headers.push(name, filled(value).as_bytes());
-    }
-    for (name, value) in &spec.headers_base64 {
-        headers.push(name, &decoded(value)?);
-    }
-    Ok(headers)
 }
 
 /// Puts the text of a key set in place of each string `${jwks:KEY,KEY}`.

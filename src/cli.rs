@@ -41,7 +41,7 @@ pub enum Exit {
 #[command(name = "portcullis", version, after_help = AFTER_HELP)]
 struct Arguments {
     /// When to use colors; `auto` is on a terminal, unless `NO_COLOR` is set.
-    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto, display_order = 900)]
     color: ColorChoice,
     #[command(subcommand)]
     verb: Verb,

@@ -6,14 +6,17 @@
 pub mod cases;
 mod check;
 mod compile;
-pub mod report;
-mod test;
-pub mod yaml;
 mod explain;
+mod manual;
+mod output;
+mod progress;
+pub mod report;
 mod request;
+mod test;
 mod worker;
+pub mod yaml;
 
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, Parser, Subcommand};
 use serde_json::Value;
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,14 +32,17 @@ pub enum Exit {
     Refused = 2,
     /// A configuration has faults.
     InvalidConfiguration = 3,
-    /// A case did not end as expected.
+    /// A case did not end as expected, or no case matched a rule and one should have.
     CasesFailed = 4,
 }
 
 /// Authentication and authorization for the Istio ingress gateway, as one WasmPlugin.
 #[derive(Parser)]
-#[command(name = "portcullis", version, after_help = EXIT_CODES)]
+#[command(name = "portcullis", version, after_help = AFTER_HELP)]
 struct Arguments {
+    /// When to use colors; `auto` is on a terminal, unless `NO_COLOR` is set.
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto, display_order = 900)]
+    color: ColorChoice,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -47,24 +53,36 @@ enum Verb {
     Compile(compile::Arguments),
     Explain(Box<explain::Arguments>),
     Test(test::Arguments),
+    Completions(manual::CompletionsArguments),
+    Man(manual::ManArguments),
 }
 
-const EXIT_CODES: &str = "\
-Exit codes: 0 all is well; 1 could not run; 2 a request is refused; 3 a configuration has faults; 4 cases failed.";
+const AFTER_HELP: &str = "\
+Examples:
+  portcullis check wasmplugin.yaml
+  portcullis test --coverage cases/
+
+Exit status:
+  0  all is well, or the request is allowed
+  1  it could not do what it was asked to
+  2  the request is refused
+  3  a configuration has faults
+  4  a case failed, or a rule is not covered that should be";
 
 /// Runs the command with the arguments of this process.
 #[must_use]
 pub fn run() -> Exit {
+    output::color_of(std::env::args_os()).write_global();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            let exit = match error.use_stderr() {
+            // Where nobody can be told, nobody is.
+            let _ = error.print();
+            // The library's own number would mean that a request is refused.
+            return match error.use_stderr() {
                 true => Exit::CouldNotRun,
                 false => Exit::Ok,
             };
-            // Nothing can be said if nobody can be told.
-            let _ = error.print();
-            return exit;
         }
     };
     let ended = match arguments.verb {
@@ -72,9 +90,11 @@ pub fn run() -> Exit {
         Verb::Compile(arguments) => compile::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
+        Verb::Completions(arguments) => manual::completions(&arguments),
+        Verb::Man(arguments) => manual::man(&arguments),
     };
     ended.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        output::error(error);
         Exit::CouldNotRun
     })
 }
@@ -83,7 +103,12 @@ pub fn run() -> Exit {
 fn read_yaml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, String> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
-    serde_saphyr::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+    serde_saphyr::from_str(&text).map_err(|error| {
+        let (path, error) = (path.display(), error.to_string());
+        let error = error.strip_prefix("error: ").unwrap_or(&error);
+        let error = error.replacen(" --> <input>:", &format!(" --> {path}:"), 1);
+        format!("{path}: {error}")
+    })
 }
 
 /// The configuration in a document: itself, or what a WasmPlugin resource carries.

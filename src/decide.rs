@@ -8,6 +8,7 @@ mod api;
 mod ask;
 mod authenticate;
 mod authorize;
+mod matched;
 
 use crate::cache::Caches;
 use crate::call::{Answer, Call};
@@ -64,6 +65,8 @@ struct Look<'a> {
     /// The API rules of the authority, and the one of them that is for the request.
     api: Option<&'a Api>,
     rule: Option<&'a ApiRule>,
+    #[cfg(not(target_arch = "wasm32"))]
+    matched: crate::verdict::Matched,
 }
 
 /// Judges a request. `now` is the time since the Unix epoch.
@@ -85,6 +88,8 @@ pub fn decide(
         notes: Vec::new(),
         api: None,
         rule: None,
+        #[cfg(not(target_arch = "wasm32"))]
+        matched: crate::verdict::Matched::default(),
     };
     let verdict = match look.judge() {
         Ok(allow) => Verdict::Allow(allow),
@@ -94,8 +99,17 @@ pub fn decide(
         Err(Stop::Call(call)) => return Step::Call(call),
         Err(Stop::Peer) => return Step::Peer,
     };
-    let notes = look.notes;
-    Step::Done(Decision { verdict, notes })
+    #[cfg(not(target_arch = "wasm32"))]
+    let matched = look.matched(match &verdict {
+        Verdict::Refuse(refusal) => Some(refusal),
+        Verdict::Allow(_) | Verdict::Preflight(_) => None,
+    });
+    Step::Done(Decision {
+        verdict,
+        notes: look.notes,
+        #[cfg(not(target_arch = "wasm32"))]
+        matched,
+    })
 }
 
 // === impl Look ===
@@ -115,6 +129,9 @@ impl<'a> Look<'a> {
             .request
             .readings(matching.unwrap_or(policy.path_matching))?;
         self.rule = self.find_rule(&readings)?;
+        if let Some(rule) = self.rule {
+            self.note_match(&rule.id);
+        }
         let ruled = self.ask_authorizers(&sites, &readings)?;
 
         let mut allow = Allow {

@@ -74,6 +74,19 @@ pub struct Policy {
     /// Names of the headers that tell of them.
     derived_headers: OwnedHeaders,
     sites: Sites,
+    /// What its rules are called.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub rule_names: RuleNames,
+}
+
+/// What the rules of a policy are called. Only the command tells those that nothing matched.
+#[cfg(not(target_arch = "wasm32"))]
+#[derive(Debug, Default)]
+pub struct RuleNames {
+    /// Rules of `apiRules`, then of policies, in the order of the configuration.
+    pub rules: Vec<Rc<str>>,
+    /// The `jwtRules` by [`Entry::order`].
+    pub jwt_rules: Vec<Rc<str>>,
 }
 
 /// A rule about tokens.

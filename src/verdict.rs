@@ -40,6 +40,22 @@ pub struct Decision {
     pub verdict: Verdict,
     /// What policies that do not decide say.
     pub notes: Vec<Note>,
+    /// Which rules it matched.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub matched: Matched,
+}
+
+/// Which rules a request matched, also those that did not decide it; empty unless somebody wants to
+/// know the trail. Only the command tells them.
+#[cfg(not(target_arch = "wasm32"))]
+#[derive(Debug, Default)]
+pub struct Matched {
+    /// Rules of policies and of `apiRules`.
+    pub rules: Vec<Rc<str>>,
+    /// The `jwtRules` that verified a token, as indices into [`RuleNames::jwt_rules`].
+    ///
+    /// [`RuleNames::jwt_rules`]: crate::policy::RuleNames::jwt_rules
+    pub jwt_rules: Vec<usize>,
 }
 
 /// What a policy that does not decide says.

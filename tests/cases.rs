@@ -12,12 +12,22 @@ fn every_case_ends_as_it_says() {
     for file in files {
         let name = file.strip_prefix(&folder).unwrap_or(&file).display();
         match cases::play(&file) {
-            Ok(results) if results.is_empty() => failures.push(format!("{name}: no case in it")),
+            Ok(results) if results.cases.is_empty() => {
+                failures.push(format!("{name}: no case in it"));
+            }
             Ok(results) => {
-                played += results.len();
-                let failed = results.iter().filter(|it| !it.differences.is_empty());
+                played += results.cases.len();
+                let failed = results.cases.iter();
+                let failed = failed.filter(|it| !it.differences.is_empty());
                 failures.extend(failed.map(|it| {
-                    format!("{name}: {}\n    {}", it.name, it.differences.join("\n    "))
+                    let differences = it.differences.iter().map(ToString::to_string);
+                    let differences: Vec<_> = differences.collect();
+                    format!(
+                        "{name}:{}: {}\n{}",
+                        it.line,
+                        it.name,
+                        differences.join("\n")
+                    )
                 }));
             }
             Err(error) => failures.push(format!("{name}: {error}")),

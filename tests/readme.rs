@@ -101,7 +101,7 @@ fn play(case_file: &str) -> usize {
     std::fs::write(folder.path().join("wasmplugin.yaml"), wasm_plugin()).unwrap();
     let cases = folder.path().join("cases.yaml");
     std::fs::write(&cases, case_file).unwrap();
-    let results = cases::play(&cases).unwrap();
+    let results = cases::play(&cases).unwrap().cases;
     for result in &results {
         assert!(
             result.differences.is_empty(),

@@ -14,6 +14,7 @@ mod settings;
 mod written;
 
 use super::Exit;
+use super::output::Output;
 use super::report::{self, Severity, Sources};
 use crate::cli::yaml::Node;
 use draft::Draft;
@@ -21,7 +22,6 @@ use input::Inventory;
 use notes::Notes;
 use resource::{Reading, Resource};
 use settings::Settings;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 /// Compile Istio's, Kyma's, Oathkeeper's and oauth2-proxy's YAML into a WasmPlugin.
@@ -65,14 +65,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
     let notes = Notes::default();
     let inventory = input::read(&arguments.paths, &mut sources, &notes)?;
     let compiled = compile(&inventory, &arguments.settings, notes)?;
-    let renderer = report::renderer(std::io::stderr().is_terminal());
+    let renderer = report::renderer();
+    let mut errors = Output::errors();
     for note in &compiled.notes {
-        eprintln!("{}\n", sources.render(note, &renderer));
+        writeln!(errors, "{}\n", sources.render(note, &renderer));
     }
+    errors.finish()?;
     let Some(text) = compiled.text else {
         return Ok(Exit::InvalidConfiguration);
     };
-    print!("{text}");
+    let mut output = Output::new();
+    write!(output, "{text}");
+    output.finish()?;
     Ok(Exit::Ok)
 }
 

@@ -202,14 +202,10 @@ impl Sources {
     }
 }
 
-/// How notes look: with colours or without.
+/// How notes look; the output takes colours out where they have no place.
 #[must_use]
-pub fn renderer(colours: bool) -> Renderer {
-    let renderer = match colours {
-        true => Renderer::styled(),
-        false => Renderer::plain(),
-    };
-    renderer.decor_style(DecorStyle::Ascii)
+pub fn renderer() -> Renderer {
+    Renderer::styled().decor_style(DecorStyle::Ascii)
 }
 
 // === impl Note ===

@@ -146,6 +146,7 @@ impl<'a> Look<'a> {
         let matching = api.path_matching.unwrap_or(self.policy.path_matching);
         let readings = self.request.readings(matching)?;
         let rule = self.rule_of(api, &readings)?;
+        self.note_match(&rule.id);
         let (providers, authorizers) = (
             &self.policy.introspection_providers,
             &self.policy.authorizers,

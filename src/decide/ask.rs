@@ -19,7 +19,7 @@ impl<'a> Look<'a> {
     /// Asks every authorizer that a rule names for the request, and gives what they change. Before
     /// any token is looked at, as Envoy has it.
     pub(super) fn ask_authorizers(
-        &self,
+        &mut self,
         sites: &[&'a Site],
         readings: &[Reading<'_>],
     ) -> Result<Vec<Change>, Stop> {
@@ -35,6 +35,7 @@ impl<'a> Look<'a> {
             authorizers.iter().for_each(|it| add(*it, &rule.id));
         }
         for rule in self.custom_rules(sites, readings) {
+            self.note_match(&rule.id);
             match rule.authorizer {
                 Some(authorizer) => add(authorizer, &rule.id),
                 // Nobody knows whom to ask: Istio refuses.

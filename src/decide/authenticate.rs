@@ -123,6 +123,7 @@ impl<'a> Look<'a> {
             Err(Stop::Refuse(_)) if may_be_nobody && !required => return Ok(None),
             verified => verified?,
         };
+        self.note_verified(&attached, rule);
         let identity = claims.verified(Rc::clone(&rule.space_delimited));
         match self.demand_binding(&identity) {
             Err(Stop::Refuse(_)) if may_be_nobody && !required => return Ok(None),

@@ -25,7 +25,8 @@ impl Look<'_> {
             first_match(&site.enforced.audit, &facts, |truth| truth != Truth::False)
         });
         let mut notes: Vec<_> = audited.map(Note::Audited).collect();
-        if let Err(refusal) = self.evaluate(sites, |site| &site.dry_run, &facts, true) {
+        let dry_run = self.evaluate(sites, |site| &site.dry_run, &facts, true);
+        if let Err(refusal) = self.noted(dry_run) {
             notes.push(Note::WouldRefuse(refusal));
         }
         for note in notes {
@@ -34,8 +35,8 @@ impl Look<'_> {
             }
         }
         let trail = self.answers.trail;
-        self.evaluate(sites, |site| &site.enforced, &facts, trail)
-            .map_err(Stop::Refuse)
+        let enforced = self.evaluate(sites, |site| &site.enforced, &facts, trail);
+        self.noted(enforced).map_err(Stop::Refuse)
     }
 
     /// No rule may refuse, and where an ALLOW policy is attached, one must allow.

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::keys::{FetchFailure, Reply};
 use crate::request::{Headers, UNKNOWN_CONNECTION};
 use crate::token::signature::{Algorithm, PureRust, Verifier, VerifyingKey};
+use crate::verdict::Matched;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jwt_simple::algorithms::{ECDSAP256KeyPairLike, ES256KeyPair};
@@ -86,6 +87,7 @@ impl World {
                 return Step::Done(Decision {
                     verdict,
                     notes: Vec::new(),
+                    matched: Matched::default(),
                 });
             }
         };

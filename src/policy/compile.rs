@@ -48,6 +48,8 @@ impl Policy {
             derived_headers: OwnedHeaders::default(),
             client_certificate: config.client_certificate,
             sites: Sites::default(),
+            #[cfg(not(target_arch = "wasm32"))]
+            rule_names: super::RuleNames::default(),
         };
         policy.add_client_certificate();
         // Istio orders rules by issuer; which refusal is reported depends on it.
@@ -89,6 +91,8 @@ impl Policy {
     fn add_jwt_rule(&mut self, order: usize, rule: config::JwtRule) {
         let applies_to = rule.applies_to.clone();
         let compiled = self.jwt_rule(rule);
+        #[cfg(not(target_arch = "wasm32"))]
+        self.rule_names.jwt_rules.push(Rc::clone(&compiled.name));
         for (pattern, paths) in attachments(&applies_to) {
             let entry = Entry {
                 order,
@@ -158,6 +162,8 @@ impl Policy {
                 paths: paths_of(rule),
                 authorizer,
             });
+            #[cfg(not(target_arch = "wasm32"))]
+            self.rule_names.rules.push(Rc::clone(&compiled.id));
             compiled
                 .condition
                 .visit(&mut |predicate| self.needs.add(predicate));

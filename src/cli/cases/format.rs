@@ -3,6 +3,7 @@
 use crate::cli::request::RequestSpec;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ pub(super) struct CaseFile {
     /// Keys that tokens are signed with, by name.
     #[serde(default)]
     pub keys: BTreeMap<String, KeyFile>,
-    pub cases: Vec<Case>,
+    pub cases: Vec<Spanned<Case>>,
 }
 
 /// A private or shared key, as a JWK in a file beside this one; made if it is not there.

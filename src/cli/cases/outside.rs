@@ -1,6 +1,7 @@
 //! The outside world of a case: it answers, in order, what the case says, and only to the calls that the
 //! case expects.
 
+use super::difference::{Difference, Halt};
 use super::format::CallSpec;
 use super::mint::Keyring;
 use super::play::with_jwks;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 /// The answers that a case gives, in order.
 pub(super) struct World<'c> {
-    pub calls: std::slice::Iter<'c, CallSpec>,
+    pub calls: std::iter::Enumerate<std::slice::Iter<'c, CallSpec>>,
     pub keyring: &'c Keyring,
     pub tokens: &'c BTreeMap<String, String>,
 }
@@ -23,14 +24,17 @@ pub(super) struct World<'c> {
 // === impl World ===
 
 impl Outside for World<'_> {
-    type Halt = String;
+    type Halt = Halt;
 
-    fn fetch_keys(&mut self, keys: &mut Keys, now: Duration) -> Result<(), String> {
+    fn fetch_keys(&mut self, keys: &mut Keys, now: Duration) -> Result<(), Halt> {
         fetch_keys(keys, self.calls.by_ref(), self.keyring, now)
     }
 
-    fn reply(&mut self, call: &Call) -> Result<Option<HttpReply>, String> {
-        let nobody = || format!("`calls`: nobody answers for {}", call.http.cluster);
+    fn reply(&mut self, call: &Call) -> Result<Option<HttpReply>, Halt> {
+        let nobody = || {
+            let cluster = &call.http.cluster;
+            format!("`calls`: nobody answers for `{cluster}`; add what it answers")
+        };
         let spec = self.calls.next().ok_or_else(nobody)?;
         reply(spec, &call.http, self.tokens)
     }
@@ -39,24 +43,26 @@ impl Outside for World<'_> {
 /// Fetches the keys that are due, from the answers that the case gives.
 fn fetch_keys<'c>(
     store: &mut Keys,
-    mut calls: impl Iterator<Item = &'c CallSpec>,
+    mut calls: impl Iterator<Item = (usize, &'c CallSpec)>,
     keyring: &Keyring,
     now: Duration,
-) -> Result<(), String> {
+) -> Result<(), Halt> {
     let mut due = store.due(now);
     while !due.is_empty() {
         for fetch in std::mem::take(&mut due) {
-            let Some(call) = calls.next() else {
+            let Some((index, call)) = calls.next() else {
                 store.fetched(fetch.source, Err(FetchFailure::NotSent), now);
                 continue;
             };
             let Endpoint { cluster, path, .. } = &fetch.from;
-            let expected = (&call.to, call.expect.path.as_ref().unwrap_or(path));
-            if expected != (cluster, path) {
-                return Err(format!(
-                    "call: expected {expected:?}, got {:?}",
-                    (cluster, path)
-                ));
+            let mut wrong = Vec::new();
+            let mut differ = |what: &str, expected: &str, got: &str| {
+                wrong.extend(Difference::of(&field(index, what), expected, got));
+            };
+            differ("to", &call.to, cluster);
+            differ("path", call.expect.path.as_ref().unwrap_or(path), path);
+            if !wrong.is_empty() {
+                return Err(Halt(wrong));
             }
             let body = match with_jwks(call.answer.body.clone(), keyring)? {
                 Value::String(text) => text,
@@ -76,10 +82,10 @@ fn fetch_keys<'c>(
 
 /// What the case answers to a call, which must be the one that it expects.
 fn reply(
-    spec: &CallSpec,
+    (index, spec): (usize, &CallSpec),
     call: &HttpCall,
     tokens: &BTreeMap<String, String>,
-) -> Result<Option<HttpReply>, String> {
+) -> Result<Option<HttpReply>, Halt> {
     let sent = |name: &str| {
         let values = call.headers.iter().filter(|(known, _)| &**known == name);
         let values: Vec<_> = values.map(|(_, value)| value.as_slice()).collect();
@@ -89,21 +95,19 @@ fn reply(
     let mut wrong = Vec::new();
     let mut differ = |what: &str, expected: Option<&str>, got: Option<String>| {
         let expected = expected.map(|text| filled(text, tokens));
-        if expected != got {
-            wrong.push(format!("call: {what}: expected {expected:?}, got {got:?}"));
-        }
+        wrong.extend(Difference::of(&field(index, what), expected, got));
     };
     let expect = &spec.expect;
     differ("to", Some(&spec.to), Some(call.cluster.to_string()));
     for (name, expected) in [(":path", &expect.path), (":method", &expect.method)] {
         if let Some(expected) = expected {
-            differ(name, Some(expected), sent(name));
+            differ(name.trim_start_matches(':'), Some(expected), sent(name));
         }
     }
     for (name, expected) in &expect.headers {
         let got = sent(&name.to_lowercase());
         if expected.as_deref() != Some("*") || got.is_none() {
-            differ(name, expected.as_deref(), got);
+            differ(&format!("headers.{name}"), expected.as_deref(), got);
         }
     }
     if let Some(body) = &expect.body {
@@ -111,7 +115,7 @@ fn reply(
         differ("body", Some(body), Some(got));
     }
     if !wrong.is_empty() {
-        return Err(wrong.join("\n"));
+        return Err(Halt(wrong));
     }
     let mut headers = Headers::default();
     for (name, value) in &spec.answer.headers {
@@ -128,4 +132,9 @@ fn reply(
         body: body.into_bytes(),
     };
     Ok((!spec.answer.unreachable).then_some(reply))
+}
+
+/// Where a case says what it expects of a call.
+fn field(index: usize, what: &str) -> String {
+    format!("calls[{index}].{what}")
 }

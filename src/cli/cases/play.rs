@@ -1,47 +1,66 @@
 //! Plays a case file: every case on its own, with the plugin's core and fresh caches.
 
-use super::format::{Case, CaseFile, Expect, Upstream};
+use super::coverage::{Coverage, plain};
+use super::difference::{Difference, Halt};
+use super::format::{Case, CaseFile};
 use super::mint::Keyring;
+use super::outcome::{Outcome, compare};
 use super::outside::World;
 use crate::cli::worker::Worker;
 use crate::cli::{plugin_config, read_yaml};
-use crate::config::Config;
+use crate::config::{Config, Fault};
 use crate::policy::Policy;
 use crate::reply::Reply;
 use crate::request::Request;
-use crate::verdict::{Change, Decision, Refusal, Verdict};
+use crate::verdict::{Decision, Matched, Verdict};
 use serde_json::Value;
+use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+/// A case file that was played.
+#[derive(Debug)]
+pub struct Played {
+    /// How each case ended.
+    pub cases: Vec<CaseResult>,
+    /// Which rules of its configuration they matched.
+    pub coverage: Coverage,
+}
 
 /// How a case ended.
+#[derive(Debug)]
 pub struct CaseResult {
     /// Its name.
     pub name: String,
-    /// What was expected and what came instead; empty if nothing differs.
-    pub differences: Vec<String>,
+    /// Where it begins in its file.
+    pub line: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// What came instead of what it expects; empty if nothing differs.
+    pub differences: Vec<Difference>,
 }
 
-/// What became of a request.
-struct Outcome {
-    status: u16,
-    reason: Option<String>,
-    rule: Option<String>,
-    body: Option<String>,
-    trail: Option<String>,
-    notes: Vec<String>,
-    headers: BTreeMap<String, String>,
-    set: BTreeMap<String, String>,
-    removed: Vec<String>,
+/// Why a case file could not be played.
+#[derive(Debug)]
+pub enum Unplayable {
+    /// It is not what it must be.
+    Broken(String),
+    /// Its configuration has faults.
+    Faulty {
+        /// Where the configuration stands, if in a file of its own.
+        config: Option<PathBuf>,
+        /// Each with its place.
+        faults: Vec<Fault>,
+    },
 }
 
 /// Plays every case of a file.
 ///
 /// # Errors
 /// The file, or something in it, is not what it must be.
-pub fn play(path: &Path) -> Result<Vec<CaseResult>, String> {
+pub fn play(path: &Path) -> Result<Played, Unplayable> {
     play_watched(path, &mut |_, _, _, _, _| {})
 }
 
@@ -50,40 +69,58 @@ pub(in crate::cli) type Watch<'w> =
     &'w mut dyn FnMut(&str, &Policy, &Worker, &Request<'_>, &Decision);
 
 /// The same, watched.
-pub(in crate::cli) fn play_watched(
-    path: &Path,
-    watch: Watch<'_>,
-) -> Result<Vec<CaseResult>, String> {
-    let file: CaseFile = read_yaml(path)?;
+pub(in crate::cli) fn play_watched(path: &Path, watch: Watch<'_>) -> Result<Played, Unplayable> {
+    let file: CaseFile = read_yaml(path).map_err(|error| {
+        // Whoever asked knows which file it is.
+        let name = format!("{}: ", path.display());
+        error.strip_prefix(&name).unwrap_or(&error).to_owned()
+    })?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let now = humantime::parse_rfc3339(&file.now).map_err(|error| format!("`now`: {error}"))?;
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let keyring = Keyring::open(folder, &file.keys)?;
-    let config = match (file.config, file.config_file) {
+    let config_file = file.config_file.map(|it| folder.join(it));
+    let config = match (file.config, &config_file) {
         (Some(config), None) => config,
-        (None, Some(path)) => plugin_config(read_yaml(&folder.join(path))?)?,
-        _ => return Err("give one of `config` and `configFile`".to_owned()),
+        (None, Some(path)) => plugin_config(read_yaml(path)?)
+            .map_err(|error| format!("{}: {error}", path.display()))?,
+        _ => return Err("give one of `config` and `configFile`".to_owned().into()),
     };
     let config = with_jwks(config, &keyring)?.to_string();
-    let config = || {
-        Config::read(config.as_bytes()).map_err(|faults| {
-            let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
-            format!("`config` has faults:\n    {}", faults.join("\n    "))
-        })
+    let policy = || match Config::read(config.as_bytes()) {
+        Ok(config) => Ok(Policy::compile(config)),
+        Err(faults) => Err(Unplayable::Faulty {
+            config: config_file.as_deref().map(plain),
+            faults,
+        }),
     };
-    let mut results = Vec::new();
-    for case in file.cases {
-        let outcome = outcome(&Policy::compile(config()?), &case, &keyring, now, watch);
-        let differences = match outcome {
-            Ok(outcome) => compare(&case.expect, &outcome),
-            Err(error) => vec![error],
+    let config_path = config_file.as_deref().unwrap_or(path);
+    let mut played = Played {
+        cases: Vec::new(),
+        coverage: Coverage::new(config_path, &policy()?.rule_names),
+    };
+    for Spanned {
+        value: case,
+        referenced,
+        ..
+    } in file.cases
+    {
+        let since = Instant::now();
+        let differences = match outcome(&policy()?, &case, &keyring, now, watch) {
+            Ok((outcome, matched)) => {
+                played.coverage.note(&matched);
+                compare(&case.expect, &outcome)
+            }
+            Err(Halt(differences)) => differences,
         };
-        results.push(CaseResult {
+        played.cases.push(CaseResult {
             name: case.name,
+            line: referenced.line(),
+            took: since.elapsed(),
             differences,
         });
     }
-    Ok(results)
+    Ok(played)
 }
 
 fn outcome(
@@ -92,7 +129,7 @@ fn outcome(
     keyring: &Keyring,
     now: Duration,
     watch: Watch<'_>,
-) -> Result<Outcome, String> {
+) -> Result<(Outcome, Matched), Halt> {
     let mut tokens = BTreeMap::new();
     for (name, spec) in &case.tokens {
         tokens.insert(format!("${{{name}}}"), keyring.token(spec, now.as_secs())?);
@@ -101,24 +138,55 @@ fn outcome(
     let headers = policy.with_derived(case.request.headers(&tokens)?, &connection);
     let request = match policy.read(&headers, &connection) {
         Ok(request) => request,
-        Err(reason) => return Ok(Outcome::refused(&reason.into(), None)),
+        Err(reason) => {
+            let outcome = Outcome::refused(&reason.into(), None);
+            return Ok((outcome, Matched::default()));
+        }
     };
     let mut world = World {
-        calls: case.calls.iter(),
+        calls: case.calls.iter().enumerate(),
         keyring,
         tokens: &tokens,
     };
     let mut worker = Worker::new(policy, &policy.key_sources, now);
     let decision = worker.judge(policy, &request, &mut world)?;
     watch(&case.name, policy, &worker, &request, &decision);
-    let Decision { verdict, notes } = decision;
+    let Decision {
+        verdict,
+        notes,
+        matched,
+    } = decision;
     let outcome = match verdict {
         Verdict::Allow(allow) => Outcome::allowed(&allow),
         Verdict::Refuse(refusal) => Outcome::refused(&refusal, Some(&request)),
         Verdict::Preflight(response) => Outcome::answered(Reply::to_preflight(&response)),
     };
     let notes = notes.iter().map(ToString::to_string).collect();
-    Ok(Outcome { notes, ..outcome })
+    Ok((outcome.with(notes), matched))
+}
+
+// === impl Unplayable ===
+
+impl fmt::Display for Unplayable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (config, faults) = match self {
+            Self::Broken(why) => return f.write_str(why),
+            Self::Faulty { config, faults } => (config, faults),
+        };
+        match config {
+            Some(config) => write!(f, "`configFile` ({}) has faults:", config.display())?,
+            None => f.write_str("`config` has faults:")?,
+        }
+        faults
+            .iter()
+            .try_for_each(|fault| write!(f, "\n    {fault}"))
+    }
+}
+
+impl From<String> for Unplayable {
+    fn from(why: String) -> Self {
+        Self::Broken(why)
+    }
 }
 
 /// Puts the text of a key set in place of each string `${jwks:KEY,KEY}`.
@@ -146,102 +214,4 @@ pub(super) fn with_jwks(value: Value, keyring: &Keyring) -> Result<Value, String
         }
         other => other,
     })
-}
-
-fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
-    let mut differences = Vec::new();
-    let mut differ = |what: &str, expected: &dyn Debug, got: &dyn Debug| {
-        let (expected, got) = (format!("{expected:?}"), format!("{got:?}"));
-        if expected != got {
-            differences.push(format!("{what}: expected {expected}, got {got}"));
-        }
-    };
-    differ("status", &expect.status, &outcome.status);
-    if let Some(reason) = &expect.reason {
-        differ("reason", reason, &outcome.reason);
-    }
-    if let Some(rule) = &expect.rule {
-        differ("rule", rule, &outcome.rule);
-    }
-    if let Some(body) = &expect.body {
-        differ("body", &Some(body), &outcome.body.as_ref());
-    }
-    if let Some(trail) = &expect.trail {
-        differ("trail", &Some(trail), &outcome.trail.as_ref());
-    }
-    if let Some(notes) = &expect.notes {
-        differ("notes", notes, &outcome.notes);
-    }
-    for (name, expected) in &expect.headers {
-        let got = outcome.headers.get(&name.to_lowercase());
-        if expected.as_deref() != Some("*") || got.is_none() {
-            differ(&format!("header {name}"), &expected.as_ref(), &got);
-        }
-    }
-    if let Some(Upstream { set, removed }) = &expect.upstream {
-        differ("upstream.set", set, &outcome.set);
-        differ("upstream.removed", removed, &outcome.removed);
-    }
-    differences
-}
-
-// === impl Outcome ===
-
-impl Outcome {
-    fn allowed(allow: &crate::verdict::Allow) -> Self {
-        let (mut set, mut removed) = (BTreeMap::new(), Vec::new());
-        for change in &allow.changes {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            match change {
-                Change::Remove(name) => removed.push(text(name)),
-                Change::Set(name, value) => {
-                    set.insert(text(name), text(value));
-                }
-            }
-        }
-        let rule = allow.rule.as_deref().map(str::to_owned);
-        Self {
-            status: 200,
-            reason: None,
-            rule,
-            body: None,
-            trail: None,
-            notes: Vec::new(),
-            headers: BTreeMap::new(),
-            set,
-            removed,
-        }
-    }
-
-    fn refused(refusal: &Refusal, request: Option<&Request<'_>>) -> Self {
-        Self {
-            reason: Some(refusal.reason.code().to_owned()),
-            rule: refusal.rule.as_deref().map(str::to_owned),
-            trail: refusal.closest.as_ref().map(ToString::to_string),
-            ..Self::answered(Reply::to(refusal, request))
-        }
-    }
-
-    fn answered(reply: Reply) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut headers = BTreeMap::new();
-        for (name, value) in &reply.headers {
-            let lines: &mut String = headers.entry(name.to_string()).or_default();
-            if !lines.is_empty() {
-                lines.push('\n');
-            }
-            lines.push_str(&text(value));
-        }
-        Self {
-            status: reply.status,
-            reason: None,
-            rule: None,
-            body: Some(text(&reply.body)),
-            trail: None,
-            notes: Vec::new(),
-            headers,
-            set: BTreeMap::new(),
-            removed: Vec::new(),
-        }
-    }
 }

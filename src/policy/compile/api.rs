@@ -19,6 +19,8 @@ impl Policy {
         for (order, source) in entry.rules.into_iter().enumerate() {
             let id = format!("api[{}]-rule[{order}]", entry.name);
             let rule = self.api_rule(id.into(), entry.error_style, source);
+            #[cfg(not(target_arch = "wasm32"))]
+            self.rule_names.rules.push(Rc::clone(&rule.id));
             // What is literal overwrites whatever a client sent.
             let filled = rule.headers.iter().filter(|(_, value)| !value.is_literal());
             set_for_upstream.extend(filled.map(|(name, _)| name.clone()));

@@ -3,12 +3,17 @@
 //! Bounded in entries and in bytes, least recently used out. An entry says only whether a signature
 //! was good under certain keys: times, issuer, audience and every rule are judged again on each
 //! request. The whole token is the key; no hash stands in for it.
+//!
+//! A configuration that comes after another one on the same worker goes on with what was remembered:
+//! a key set has its number in a worker's life, and a server is asked anew if it is asked in another
+//! way.
 
 use crate::config;
 use crate::introspection::{Introspection, Provider};
-use crate::keys::SourceId;
+use crate::keys::KeySetId;
 use crate::token::jwt::Claims;
 use lru::LruCache;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,9 +27,11 @@ pub struct Caches {
     pub introspected: Vec<Tokens<Introspected>>,
 }
 
-/// Tokens, each with what is known of it.
-pub struct Tokens<V> {
-    known: LruCache<Box<[u8]>, V>,
+/// Tokens, each with what is known of it; clones are one and the same.
+pub struct Tokens<V>(Rc<RefCell<Known<V>>>);
+
+struct Known<V> {
+    tokens: LruCache<Box<[u8]>, V>,
     bytes: usize,
     limits: Limits,
 }
@@ -34,19 +41,15 @@ pub struct Tokens<V> {
 pub struct Verified {
     /// What it says.
     pub claims: Rc<Claims>,
-    /// Whose keys it was verified with.
-    pub source: SourceId,
-    /// Which of these keys: they change.
-    pub generation: u64,
+    /// The keys that it was verified with.
+    pub keys: KeySetId,
 }
 
 /// A token whose signature was wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Whose keys it was verified with.
-    pub source: SourceId,
-    /// Which of these keys: they change.
-    pub generation: u64,
+    /// The keys that it was verified with.
+    pub keys: KeySetId,
     /// How long that is remembered, as time since the Unix epoch.
     pub until: Duration,
 }
@@ -109,21 +112,31 @@ pub const REFUSED_FOR: Duration = Duration::from_secs(60);
 // === impl Caches ===
 
 impl Caches {
-    /// Nothing remembered yet.
+    /// What those remember that decided before on this worker, with their providers; without any,
+    /// nothing.
     #[must_use]
-    pub fn new(limits: &config::Limits, providers: &[Provider]) -> Self {
+    pub fn new(
+        limits: &config::Limits,
+        providers: &[Provider],
+        before: &[(&Self, &[Provider])],
+    ) -> Self {
         let introspected = providers.iter().map(|provider| {
-            Tokens::new(Limits {
-                entries: provider.max_entries,
-                ..INTROSPECTED
-            })
+            let known = before.iter().flat_map(|(caches, providers)| {
+                let tokens = caches.introspected.iter();
+                providers.iter().zip(tokens)
+            });
+            let mut alike = known.filter(|(other, _)| other.is_asked_like(provider));
+            let known = alike.next().map(|(_, tokens)| tokens);
+            Tokens::new(provider.max_entries, INTROSPECTED, known)
         });
+        let last = before.first().map(|(caches, _)| caches);
         Self {
-            verified: Tokens::new(Limits {
-                entries: limits.verified_tokens,
-                ..VERIFIED
-            }),
-            refused: Tokens::new(REFUSED),
+            verified: Tokens::new(
+                limits.verified_tokens,
+                VERIFIED,
+                last.map(|it| &it.verified),
+            ),
+            refused: Tokens::new(REFUSED.entries, REFUSED, last.map(|it| &it.refused)),
             introspected: introspected.collect(),
         }
     }
@@ -131,28 +144,55 @@ impl Caches {
 
 // === impl Tokens ===
 
-impl<V: Weight> Tokens<V> {
-    fn new(limits: Limits) -> Self {
-        Self {
-            known: LruCache::unbounded(),
-            bytes: 0,
-            limits,
-        }
+impl<V: Weight + Clone> Tokens<V> {
+    /// The same as `known` with another limit, or nothing yet.
+    fn new(entries: usize, limits: Limits, known: Option<&Self>) -> Self {
+        let limits = Limits { entries, ..limits };
+        let tokens = known.cloned().unwrap_or_else(|| {
+            Self(Rc::new(RefCell::new(Known {
+                tokens: LruCache::unbounded(),
+                bytes: 0,
+                limits,
+            })))
+        });
+        tokens.with(|known| known.limits = limits);
+        tokens
     }
 
-    /// Finds a token by its bytes.
-    pub fn get(&mut self, token: &[u8]) -> Option<&V> {
-        self.known.get(token)
+    /// What is known of a token, by its bytes.
+    #[must_use]
+    pub fn get(&self, token: &[u8]) -> Option<V> {
+        self.with(|known| known.tokens.get(token).cloned())
+            .flatten()
     }
 
     /// Remembers a token, in place of what was known about it.
-    pub fn insert(&mut self, token: &[u8], what: V) {
+    pub fn insert(&self, token: &[u8], what: V) {
+        self.with(|known| known.insert(token, what));
+    }
+
+    /// Never held while anybody else is called, so that it is always free.
+    fn with<T>(&self, use_it: impl FnOnce(&mut Known<V>) -> T) -> Option<T> {
+        Some(use_it(&mut *self.0.try_borrow_mut().ok()?))
+    }
+}
+
+impl<V> Clone for Tokens<V> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+// === impl Known ===
+
+impl<V: Weight> Known<V> {
+    fn insert(&mut self, token: &[u8], what: V) {
         self.bytes = self.bytes.saturating_add(self.limits.cost(token, &what));
-        if let Some(before) = self.known.put(token.into(), what) {
+        if let Some(before) = self.tokens.put(token.into(), what) {
             self.bytes = self.bytes.saturating_sub(self.limits.cost(token, &before));
         }
-        while self.known.len() > self.limits.entries || self.bytes > self.limits.bytes {
-            let Some((token, what)) = self.known.pop_lru() else {
+        while self.tokens.len() > self.limits.entries || self.bytes > self.limits.bytes {
+            let Some((token, what)) = self.tokens.pop_lru() else {
                 return;
             };
             self.bytes = self.bytes.saturating_sub(self.limits.cost(&token, &what));
@@ -196,14 +236,13 @@ mod tests {
         let claims = jwt::parse(token.as_bytes()).unwrap().claims;
         Verified {
             claims,
-            source: SourceId(0),
-            generation: 0,
+            keys: KeySetId::default(),
         }
     }
 
     #[test]
     fn is_bounded_in_entries_and_the_least_recently_used_goes() {
-        let mut tokens = Caches::new(&config::Limits::default(), &[]).verified;
+        let tokens = Caches::new(&config::Limits::default(), &[], &[]).verified;
         for token in 0..MAX as u64 {
             tokens.insert(&token.to_le_bytes(), verified());
         }
@@ -214,18 +253,41 @@ mod tests {
             tokens.get(&1_u64.to_le_bytes()).is_none(),
             "it was the oldest"
         );
-        assert_eq!(tokens.known.len(), MAX);
+        assert_eq!(length(&tokens), MAX);
     }
 
     #[test]
     fn is_bounded_in_bytes() {
-        let mut tokens = Caches::new(&config::Limits::default(), &[]).verified;
+        let tokens = Caches::new(&config::Limits::default(), &[], &[]).verified;
         for token in 0..2_000_u32 {
             let token = [&token.to_le_bytes()[..], &[0; jwt::MAX_BYTES - 4]].concat();
             tokens.insert(&token, verified());
             tokens.insert(&token, verified());
-            assert!(tokens.bytes <= VERIFIED.bytes);
+            let bytes = tokens.with(|known| known.bytes).unwrap();
+            assert!(bytes <= VERIFIED.bytes);
         }
-        assert!(tokens.known.len() > 400, "{}", tokens.known.len());
+        assert!(length(&tokens) > 400, "{}", length(&tokens));
+    }
+
+    #[test]
+    fn a_later_configuration_goes_on_with_what_is_remembered() {
+        let limits = config::Limits::default();
+        let before = Caches::new(&limits, &[], &[]);
+        before.verified.insert(b"token", verified());
+        let fewer = config::Limits {
+            verified_tokens: 1,
+            ..limits
+        };
+        let after = Caches::new(&fewer, &[], &[(&before, &[])]);
+        assert!(after.verified.get(b"token").is_some());
+        after.verified.insert(b"another", verified());
+        assert_eq!(length(&after.verified), 1, "its own limit counts");
+        assert!(before.verified.get(b"token").is_none(), "they are one");
+        let strange = Caches::new(&limits, &[], &[]);
+        assert!(strange.verified.get(b"another").is_none());
+    }
+
+    fn length<V: Weight + Clone>(tokens: &Tokens<V>) -> usize {
+        tokens.with(|known| known.tokens.len()).unwrap()
     }
 }

@@ -96,7 +96,7 @@ pub fn answered(
             let outcome = provider.read(reply);
             // Whether these scopes are granted is no fact about the token.
             if let (Ok(known), None, Some(cache)) =
-                (&outcome, scopes, caches.introspected.get_mut(*index))
+                (&outcome, scopes, caches.introspected.get(*index))
                 && let Some(until) = provider.believed_until(known, now)
             {
                 let known = known.clone();

@@ -77,6 +77,13 @@ const RETRY_AFTER: &str = "5";
 // === impl Provider ===
 
 impl Provider {
+    /// Whether what `other` said of a token is what it would say, for as long as it is believed.
+    pub(crate) fn is_asked_like(&self, other: &Self) -> bool {
+        self.endpoint == other.endpoint
+            && self.headers == other.headers
+            && (self.ttl, self.negative_ttl) == (other.ttl, other.negative_ttl)
+    }
+
     /// From a checked configuration.
     #[must_use]
     pub fn new(source: IntrospectionProvider) -> Self {

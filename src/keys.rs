@@ -12,7 +12,7 @@ mod unknown;
 pub use discovery::Discovery;
 pub use endpoint::Endpoint;
 pub use fetch::{Fetch, FetchFailure, Outcome, Reply};
-pub use store::{Availability, Health, Keys, SourceId};
+pub use store::{Availability, Health, KeySetId, Keys, SourceId};
 
 use crate::config::RemoteKeys;
 use crate::json::{self, JsonError};
@@ -37,12 +37,12 @@ pub enum KeySource {
 }
 
 /// The usable keys of an issuer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySet {
     keys: Rc<[Key]>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Key {
     id: Option<String>,
     index: usize,

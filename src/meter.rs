@@ -4,6 +4,8 @@
 
 use crate::keys::Health;
 use crate::verdict::{Note, Reason};
+use std::time::Duration;
+use superboring::reexports::hmac_sha256::Hash;
 
 /// Something that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +29,38 @@ pub enum Counter<'a> {
 /// A gauge: how many requests wait, on all workers and for all configurations together.
 pub const PARKED: &str = "portcullis.parked";
 
-/// The state of the keys of a rule, under the rule's name: of the worker that told it last.
+/// Which configuration is in force, under the name of the plugin: of the worker that took one last.
 #[must_use]
-pub fn key_gauges(rule: &str, health: &Health) -> [(String, u64); 4] {
+pub fn configuration_gauges(plugin: &str, digest: u64, now: Duration) -> [(String, u64); 2] {
+    let plugin = plain(plugin);
+    let gauge = |what: &str, value| (format!("portcullis.configuration.{plugin}.{what}"), value);
+    [
+        gauge("hash", digest),
+        gauge("loaded_at_seconds", now.as_secs()),
+    ]
+}
+
+/// The first 48 bits of the SHA-256 of a configuration, which a floating-point number holds exactly;
+/// in the log they are 12 hexadecimal digits.
+#[must_use]
+pub fn configuration_digest(text: &[u8]) -> u64 {
+    let bytes = Hash::hash(text).into_iter().take(6);
+    bytes.fold(0, |digest, byte| (digest << 8) | u64::from(byte))
+}
+
+/// A name in the letters that all monitoring systems take.
+fn plain(name: &str) -> String {
     let plain = |letter: char| match letter {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '_' => letter,
         _ => '_',
     };
-    let rule: String = rule.chars().map(plain).collect();
+    name.chars().map(plain).collect()
+}
+
+/// The state of the keys of a rule, under the rule's name: of the worker that told it last.
+#[must_use]
+pub fn key_gauges(rule: &str, health: &Health) -> [(String, u64); 4] {
+    let rule = plain(rule);
     let gauge = |what: &str, value: u64| (format!("portcullis.keys.{rule}.{what}"), value);
     [
         gauge("usable", u64::try_from(health.usable).unwrap_or(u64::MAX)),
@@ -127,6 +153,22 @@ mod tests {
                 "portcullis.keys.https___idp.example.com_a.age_seconds 61",
                 "portcullis.keys.https___idp.example.com_a.failures 1",
                 "portcullis.keys.https___idp.example.com_a.next_attempt_seconds 0",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_configuration_is_told_by_its_hash() {
+        // FIPS 180-4: SHA-256 of `abc`.
+        let digest = configuration_digest(b"abc");
+        assert_eq!(format!("{digest:012x}"), "ba7816bf8f01");
+        let gauges = configuration_gauges("shop.gate/1", digest, Duration::from_millis(1_500));
+        let gauges = gauges.map(|(name, value)| format!("{name} {value}"));
+        assert_eq!(
+            gauges,
+            [
+                "portcullis.configuration.shop.gate_1.hash 205024940494593",
+                "portcullis.configuration.shop.gate_1.loaded_at_seconds 1",
             ]
         );
     }

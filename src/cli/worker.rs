@@ -45,8 +45,8 @@ impl Worker {
     pub(super) fn new(policy: &Policy, sources: &[KeySource], now: Duration) -> Self {
         let limits = &policy.limits;
         Self {
-            keys: Keys::new(sources, limits, Box::new(PureRust), 0),
-            caches: Caches::new(limits, &policy.introspection_providers),
+            keys: Keys::new(sources, limits, Box::new(PureRust), 0, &[]),
+            caches: Caches::new(limits, &policy.introspection_providers, &[]),
             answers: Answers {
                 trail: true,
                 ..Answers::default()

@@ -175,12 +175,12 @@ impl<'a> Look<'a> {
             }
             None => {}
         }
-        let cache = self.caches.introspected.get_mut(provider);
+        let cache = self.caches.introspected.get(provider);
         let remembered = cache
             .filter(|_| scopes.is_none())
             .and_then(|it| it.get(token));
         let believed = remembered.filter(|it| self.now < it.until);
-        Ok(believed.map(|it| it.known.clone()))
+        Ok(believed.map(|it| it.known))
     }
 
     fn ask(&self, call: Call) -> Stop {

@@ -149,7 +149,7 @@ impl<'a> Look<'a> {
         candidates: &[&'r JwtRule],
         token: &[u8],
     ) -> Result<(&'r JwtRule, Rc<Claims>), Stop> {
-        let known = self.caches.verified.get(token).cloned();
+        let known = self.caches.verified.get(token);
         let mut parsed = None;
         let claims = match &known {
             Some(known) => Rc::clone(&known.claims),
@@ -190,8 +190,8 @@ impl<'a> Look<'a> {
     ) -> Result<(), Unaccepted> {
         claims.check(&rule.demands, self.now)?;
         claims.check_audience(&rule.audiences)?;
-        let (keys, generation) = match self.keys.of(rule.keys, self.now) {
-            Availability::Ready(keys, generation) => (keys, generation),
+        let (keys, id) = match self.keys.of(rule.keys, self.now) {
+            Availability::Ready(keys, id) => (keys, id),
             Availability::Pending if !self.answers.waited.contains(&rule.keys) => {
                 return Err(Unaccepted::KeysPending(rule.keys));
             }
@@ -199,46 +199,35 @@ impl<'a> Look<'a> {
                 return Err(Reason::KeysUnavailable.into());
             }
         };
-        let same = |it: &Verified| it.source == rule.keys && it.generation == generation;
-        if known.is_some_and(same) {
+        if known.is_some_and(|it| it.keys == id) {
             return Ok(());
         }
         let jwt = match parsed {
             Some(jwt) => jwt,
             None => parsed.insert(jwt::parse(token)?),
         };
-        let source = rule.keys;
-        let same = |it: &Refused| it.source == source && it.generation == generation;
-        let refused = self.caches.refused.get(token).copied().filter(same);
-        if refused.is_some_and(|it| self.now < it.until) {
+        let refused = self.caches.refused.get(token);
+        if refused.is_some_and(|it| it.keys == id && self.now < it.until) {
             return Err(Reason::TokenSignature.into());
         }
         match jwt::verify(jwt, keys, self.keys.verifier()) {
             Ok(()) => {}
             Err(Reason::KeyUnknown) if self.keys.may_bring(jwt.algorithm()) => {
-                return Err(self.without_key(source, jwt.key_id()));
+                return Err(self.without_key(rule.keys, jwt.key_id()));
             }
             Err(Reason::KeyUnknown) => return Err(Reason::KeyUnknown.into()),
             Err(reason) => {
                 let until = self.now.saturating_add(REFUSED_FOR);
-                let refused = Refused {
-                    source,
-                    generation,
-                    until,
-                };
-                self.caches.refused.insert(token, refused);
+                self.caches
+                    .refused
+                    .insert(token, Refused { keys: id, until });
                 return Err(reason.into());
             }
         }
         let claims = Rc::clone(&jwt.claims);
-        self.caches.verified.insert(
-            token,
-            Verified {
-                claims,
-                source,
-                generation,
-            },
-        );
+        self.caches
+            .verified
+            .insert(token, Verified { claims, keys: id });
         Ok(())
     }
 }

@@ -54,8 +54,11 @@ impl World {
         let policy = Policy::compile(Config::read(config.to_string().as_bytes()).unwrap());
         let verified = Rc::new(Cell::new(0));
         let verifier = Box::new(Counting(Rc::clone(&verified)));
-        let keys = Keys::new(&policy.key_sources, &policy.limits, verifier, 0);
-        let (caches, now) = (Caches::new(&policy.limits, &[]), Duration::from_secs(NOW));
+        let keys = Keys::new(&policy.key_sources, &policy.limits, verifier, 0, &[]);
+        let (caches, now) = (
+            Caches::new(&policy.limits, &[], &[]),
+            Duration::from_secs(NOW),
+        );
         Self {
             policy,
             keys,

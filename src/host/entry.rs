@@ -61,7 +61,13 @@ extern "C" fn proxy_on_context_create(id: u32, root: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_configure(root: u32, size: usize) -> bool {
-    find(root).is_some_and(|root| root.on_configure(size))
+    let roots = with(|contexts| contexts.roots.clone()).unwrap_or_default();
+    let before: Vec<_> = roots
+        .iter()
+        .rev()
+        .filter_map(|root| root.plugin())
+        .collect();
+    find(root).is_some_and(|root| root.on_configure(size, &before))
 }
 
 #[unsafe(no_mangle)]

@@ -15,7 +15,7 @@ use crate::cache::Caches;
 use crate::call::{Answer, HttpReply, MAX_REPLY, answered};
 use crate::config::{self, Config};
 use crate::keys::{self, Endpoint, Fetch, FetchFailure, Keys, Outcome, Reply, SourceId};
-use crate::meter::key_gauges;
+use crate::meter::{configuration_digest, configuration_gauges, key_gauges};
 use crate::policy::Policy;
 use crate::request::Headers;
 use std::cell::RefCell;
@@ -137,8 +137,9 @@ impl Root {
         Some(fetching.swap_remove(at).1)
     }
 
-    /// Takes a configuration; `false` if it is faulty.
-    pub fn on_configure(&self, size: usize) -> bool {
+    /// Takes a configuration; `false` if it is faulty. Those that decide on this worker so far come
+    /// with it, the latest first: keys and tokens that are still good stay known.
+    pub fn on_configure(&self, size: usize, before: &[Rc<Plugin>]) -> bool {
         let started = abi::now();
         let most = size.min(config::MAX_BYTES.saturating_add(1));
         let text = abi::buffer(Buffer::PluginConfiguration, most);
@@ -160,9 +161,10 @@ impl Root {
         let verifier = HostVerifier::probed();
         let native: Vec<_> = verifier.native().iter().map(|it| it.name()).collect();
         let now = abi::now();
+        let digest = configuration_digest(&text);
         log::info!(
-            "portcullis {}: configuration of {} bytes in force after {} ms; signatures verified by \
-             the host: {}",
+            "portcullis {}: configuration {digest:012x} of {} bytes in force after {} ms; signatures \
+             verified by the host: {}",
             env!("CARGO_PKG_VERSION"),
             text.len(),
             now.saturating_sub(started).as_millis(),
@@ -174,18 +176,34 @@ impl Root {
             resume(&before, now, None, |_| true);
         }
         let seed = u64::from(now.subsec_nanos()).wrapping_mul(u64::from(self.id).wrapping_add(1));
+        let known = before.iter();
+        let known = known.filter_map(|it| Some((&it.policy, it.state.try_borrow().ok()?)));
+        let known: Vec<_> = known.collect();
         let keys = Keys::new(
             &policy.key_sources,
             &policy.limits,
             Box::new(verifier),
             seed,
+            &known
+                .iter()
+                .map(|(_, state)| &state.keys)
+                .collect::<Vec<_>>(),
         );
+        let caches = known.iter();
+        let caches =
+            caches.map(|(policy, state)| (&state.caches, &*policy.introspection_providers));
+        let caches = Caches::new(
+            &policy.limits,
+            &policy.introspection_providers,
+            &caches.collect::<Vec<_>>(),
+        );
+        drop(known);
         for (SourceId(source), skipped) in keys.unserved() {
             log::warn!("`jwks` of key source {source}: {skipped}");
         }
         let state = State {
             keys,
-            caches: Caches::new(&policy.limits, &policy.introspection_providers),
+            caches,
             parked: Parked::new(&policy.limits),
             calls: Calls::new(&policy.limits),
             certificates: Certificates::new(),
@@ -198,6 +216,10 @@ impl Root {
         })));
         if let Ok(mut fetching) = self.fetching.try_borrow_mut() {
             fetching.clear();
+        }
+        let plugin = abi::property(&["plugin_name"]);
+        for (name, value) in configuration_gauges(&String::from_utf8_lossy(&plugin), digest, now) {
+            meter::gauge(name, value);
         }
         super::log::follow_host();
         // Keys are fetched right after this, not here: this pass asks nobody.

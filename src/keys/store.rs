@@ -8,11 +8,17 @@ use super::unknown::UnknownKeys;
 use super::{Endpoint, Fetch, FetchFailure, KeySet, KeySource, Outcome, Reply, Skipped};
 use crate::config::{Limits, Origin, RemoteKeys};
 use crate::token::signature::{Algorithm, Provenance, Verifier};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Which source, as an index into [`crate::policy::Policy::key_sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceId(pub usize);
+
+/// Which key set: in a worker's life no two that differ have the same number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeySetId(u64);
 
 /// The keys of every source, and what verifies signatures with them.
 pub struct Keys {
@@ -20,12 +26,13 @@ pub struct Keys {
     limits: Limits,
     verifier: Box<dyn Verifier>,
     jitter: Jitter,
+    numbers: Numbers,
 }
 
 /// What can be said about the keys of a source right now.
 pub enum Availability<'k> {
-    /// Here they are, with a number that changes when they do.
-    Ready(&'k KeySet, u64),
+    /// Here they are.
+    Ready(&'k KeySet, KeySetId),
     /// None yet; a fetch is under way or about to be.
     Pending,
     /// None, and the last fetch failed.
@@ -45,13 +52,17 @@ pub struct Health {
     pub next_attempt: Duration,
 }
 
+/// The numbers of key sets; clones count together.
+#[derive(Clone, Default)]
+struct Numbers(Rc<Cell<u64>>);
+
+#[derive(Clone)]
 struct Source {
     /// Nothing for keys that stand in the configuration.
     remote: Option<RemoteKeys>,
     /// Where discovery has found the keys.
     discovered: Option<Endpoint>,
     current: Option<Current>,
-    generation: u64,
     /// Since when a fetch is under way.
     in_flight: Option<Duration>,
     failures: u32,
@@ -59,10 +70,12 @@ struct Source {
     unknown: UnknownKeys,
 }
 
+#[derive(Clone)]
 struct Current {
     keys: KeySet,
+    id: KeySetId,
     /// As it was fetched, to see whether the next one is another.
-    text: Box<[u8]>,
+    text: Rc<[u8]>,
     etag: Option<String>,
     since: Duration,
 }
@@ -80,33 +93,23 @@ const MAX_RETRY_WITH_KEYS: Duration = Duration::from_secs(60);
 // === impl Keys ===
 
 impl Keys {
-    /// The state of each source before any fetch. `seed` should differ between workers.
+    /// The state of each source before any fetch, or as those know it who decided before on this
+    /// worker. `seed` should differ between workers.
     #[must_use]
     pub fn new(
         sources: &[KeySource],
         limits: &Limits,
         verifier: Box<dyn Verifier>,
         seed: u64,
+        before: &[&Self],
     ) -> Self {
+        let numbers = before.first().map(|it| it.numbers.clone());
+        let numbers = numbers.unwrap_or_default();
         let state = |source: &KeySource| {
-            let (remote, inline) = match source {
-                KeySource::Inline(keys) => (None, Some(KeySet::clone(keys))),
-                KeySource::Remote(remote) => (Some(remote.clone()), None),
-            };
-            Source {
-                remote,
-                discovered: None,
-                current: inline.map(|keys| Current {
-                    keys,
-                    text: Box::default(),
-                    etag: None,
-                    since: Duration::ZERO,
-                }),
-                generation: 0,
-                in_flight: None,
-                failures: 0,
-                next_attempt: Duration::ZERO,
-                unknown: UnknownKeys::default(),
+            let mut known = before.iter().flat_map(|it| &it.sources);
+            match known.find(|known| known.is_of(source)) {
+                Some(known) => known.taken_over(source),
+                None => Source::new(source, &numbers),
             }
         };
         Self {
@@ -114,6 +117,7 @@ impl Keys {
             limits: *limits,
             verifier,
             jitter: Jitter(seed),
+            numbers,
         }
     }
 
@@ -142,7 +146,7 @@ impl Keys {
             return Availability::Failing;
         };
         match source.serving(self.limits.jwks_max_stale, now) {
-            Some(current) => Availability::Ready(&current.keys, source.generation),
+            Some(current) => Availability::Ready(&current.keys, current.id),
             None if source.failures == 0 => Availability::Pending,
             None => Availability::Failing,
         }
@@ -247,7 +251,8 @@ impl Keys {
                 Ok(Outcome::Discovered(keys))
             }
             _ => {
-                let outcome = source.take(&reply, self.verifier.as_ref(), now)?;
+                let verifier = self.verifier.as_ref();
+                let outcome = source.take(&reply, verifier, &self.numbers, now)?;
                 let fresh = reply.max_age().unwrap_or(remote.refresh);
                 let refresh = fresh.max(MIN_REFRESH).min(remote.refresh);
                 source.next_attempt = now.saturating_add(self.jitter.around(refresh));
@@ -281,6 +286,50 @@ impl Keys {
 // === impl Source ===
 
 impl Source {
+    fn new(source: &KeySource, numbers: &Numbers) -> Self {
+        let (remote, inline) = match source {
+            KeySource::Inline(keys) => (None, Some(KeySet::clone(keys))),
+            KeySource::Remote(remote) => (Some(remote.clone()), None),
+        };
+        Self {
+            remote,
+            discovered: None,
+            current: inline.map(|keys| Current {
+                keys,
+                id: numbers.next(),
+                text: Rc::default(),
+                etag: None,
+                since: Duration::ZERO,
+            }),
+            in_flight: None,
+            failures: 0,
+            next_attempt: Duration::ZERO,
+            unknown: UnknownKeys::default(),
+        }
+    }
+
+    /// Whether its keys are those of a source, wherever they are configured.
+    fn is_of(&self, source: &KeySource) -> bool {
+        match (source, &self.remote, &self.current) {
+            (KeySource::Remote(other), Some(remote), _) => remote.origin == other.origin,
+            (KeySource::Inline(other), None, Some(current)) => current.keys == **other,
+            _ => false,
+        }
+    }
+
+    /// The same state for another configuration, which fetches for itself.
+    fn taken_over(&self, source: &KeySource) -> Self {
+        let remote = match source {
+            KeySource::Inline(_) => None,
+            KeySource::Remote(remote) => Some(remote.clone()),
+        };
+        Self {
+            remote,
+            in_flight: None,
+            ..self.clone()
+        }
+    }
+
     /// The keys that may be used: fetched ones until they are too old.
     fn serving(&self, max_stale: Duration, now: Duration) -> Option<&Current> {
         let fresh_enough = |current: &&Current| {
@@ -289,12 +338,13 @@ impl Source {
         self.current.as_ref().filter(fresh_enough)
     }
 
-    /// Takes a reply that should hold keys. Only keys that differ from those of before change the
-    /// generation, with which every verified token has to be verified again.
+    /// Takes a reply that should hold keys. Only keys that differ from those of before have another
+    /// number, with which every token has to be verified again.
     fn take(
         &mut self,
         reply: &Reply<'_>,
         verifier: &dyn Verifier,
+        numbers: &Numbers,
         now: Duration,
     ) -> Result<Outcome, FetchFailure> {
         let recovered = self.failures > 0;
@@ -319,11 +369,11 @@ impl Source {
                 }
                 self.current = Some(Current {
                     keys,
+                    id: numbers.next(),
                     text: body.into(),
                     etag: None,
                     since: now,
                 });
-                self.generation = self.generation.saturating_add(1);
                 self.unknown.clear();
                 Outcome::Fetched { usable, skipped }
             }
@@ -359,6 +409,15 @@ impl Source {
             retry_in,
             serving,
         }
+    }
+}
+
+// === impl Numbers ===
+
+impl Numbers {
+    fn next(&self) -> KeySetId {
+        self.0.set(self.0.get().saturating_add(1));
+        KeySetId(self.0.get())
     }
 }
 

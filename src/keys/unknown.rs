@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// What one source remembers of such names.
+#[derive(Clone)]
 pub(super) struct UnknownKeys {
     /// Each with the time until which it is remembered.
     names: LruCache<Box<str>, Duration>,

@@ -53,9 +53,15 @@ fn decide_for_a_known_authority(criterion: &mut Criterion) {
     let issuer = Issuer::new();
     for authorities in AUTHORITIES {
         let policy = compile(&issuer.configuration(authorities).to_string());
-        let mut keys = Keys::new(&policy.key_sources, &policy.limits, Box::new(PureRust), 0);
+        let mut keys = Keys::new(
+            &policy.key_sources,
+            &policy.limits,
+            Box::new(PureRust),
+            0,
+            &[],
+        );
         let (mut caches, answers) = (
-            Caches::new(&policy.limits, &policy.introspection_providers),
+            Caches::new(&policy.limits, &policy.introspection_providers, &[]),
             Answers::default(),
         );
         let headers = issuer.request(authorities / 2);

@@ -53,7 +53,7 @@ struct World {
 
 impl World {
     fn new(sources: &[KeySource]) -> Self {
-        let keys = Keys::new(sources, &Limits::default(), Box::new(PureRust), 7);
+        let keys = Keys::new(sources, &Limits::default(), Box::new(PureRust), 7, &[]);
         Self { keys, now: START }
     }
 
@@ -92,9 +92,9 @@ impl World {
         }
     }
 
-    fn generation(&self, id: SourceId) -> u64 {
+    fn number(&self, id: SourceId) -> u64 {
         match self.keys.of(id, self.now) {
-            Availability::Ready(_, generation) => generation,
+            Availability::Ready(_, KeySetId(number)) => number,
             _ => panic!("no keys"),
         }
     }
@@ -120,7 +120,7 @@ fn keys_are_fetched_at_once_and_then_every_five_minutes() {
     );
     world.at(1).answer(A, ONE_KEY);
     assert_eq!(
-        (world.of(A), world.generation(A), world.due()),
+        (world.of(A), world.number(A), world.due()),
         ("ready", 1, vec![])
     );
     assert_eq!(
@@ -131,9 +131,9 @@ fn keys_are_fetched_at_once_and_then_every_five_minutes() {
     assert_eq!(world.at(1 + 331).due(), [0], "a tenth late is the latest");
     assert_eq!(world.of(A), "ready", "while they are fetched");
     world.answer(A, ONE_KEY);
-    assert_eq!(world.generation(A), 1, "they are the same");
+    assert_eq!(world.number(A), 1, "they are the same");
     world.answer(A, TWO_KEYS);
-    assert_eq!(world.generation(A), 2);
+    assert_eq!(world.number(A), 2);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn with_keys_failures_are_retried_within_a_minute_and_the_old_keys_serve() {
         assert_eq!(world.due(), [0], "attempt {attempt}");
         last = world.fail(A);
         assert!(last <= 66.0, "{last}");
-        assert_eq!((world.of(A), world.generation(A)), ("ready", 1));
+        assert_eq!((world.of(A), world.number(A)), ("ready", 1));
     }
     assert!(last >= 54.0, "{last}");
 }
@@ -183,7 +183,7 @@ fn old_keys_serve_for_a_day_and_then_no_more() {
     assert_eq!(world.at(DAY).of(A), "failing");
     assert_eq!(world.at(DAY + 1).due(), [0]);
     world.answer(A, ONE_KEY);
-    assert_eq!((world.of(A), world.generation(A)), ("ready", 1));
+    assert_eq!((world.of(A), world.number(A)), ("ready", 1));
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_body_that_is_no_usable_key_set_is_a_failure_and_the_old_keys_stay() {
             outcome.to_string().ends_with("go on serving"),
             "{name}: {outcome}"
         );
-        assert_eq!((world.of(A), world.generation(A)), ("ready", 1), "{name}");
+        assert_eq!((world.of(A), world.number(A)), ("ready", 1), "{name}");
     }
 }
 
@@ -278,8 +278,8 @@ fn one_failing_source_touches_no_other() {
     assert_eq!(world.at(5).due(), [0], "only the failing one is due");
     world.answer(A, "<html>");
     assert_eq!(
-        (world.of(A), world.of(B), world.generation(B)),
-        ("failing", "ready", 1)
+        (world.of(A), world.of(B), world.number(B)),
+        ("failing", "ready", 2)
     );
     world.at(10).due();
     world.answer(A, ONE_KEY);
@@ -522,7 +522,7 @@ fn keys_that_have_not_changed_need_not_be_sent_again() {
     };
     let outcome = world.reply(A, not_modified);
     assert!(matches!(outcome, Outcome::Unchanged { recovered: false }));
-    assert_eq!((world.of(A), world.generation(A)), ("ready", 1));
+    assert_eq!((world.of(A), world.number(A)), ("ready", 1));
     world.at(332);
     let health = world.keys.health(A, world.now).unwrap();
     assert_eq!(
@@ -607,7 +607,7 @@ fn an_issuer_tells_where_its_keys_are_and_may_move_them() {
     world.answer(A, &says("two"));
     assert_eq!(from(&mut world).as_deref(), Some("a.example.com/two"));
     world.answer(A, ONE_KEY);
-    assert_eq!((world.of(A), world.generation(A)), ("ready", 1));
+    assert_eq!((world.of(A), world.number(A)), ("ready", 1));
 }
 
 #[test]
@@ -621,4 +621,43 @@ fn a_document_that_is_not_believed_is_a_failure() {
         "{outcome}"
     );
     assert_eq!(world.of(A), "failing");
+}
+
+/// What decides after another configuration has the keys at once, and fetches as that one would have.
+#[test]
+fn a_later_configuration_takes_the_keys_over() {
+    let mut world = World::new(&[remote("a"), inline(), remote("b")]);
+    world.due();
+    world.answer(A, ONE_KEY);
+    let number = world.number(A);
+    let after = |sources: &[KeySource], before: &World| World {
+        keys: Keys::new(
+            sources,
+            &Limits::default(),
+            Box::new(PureRust),
+            7,
+            &[&before.keys],
+        ),
+        now: before.now,
+    };
+    let mut later = after(&[remote("c"), remote("a"), inline()], &world);
+    let [c, a, of_configuration] = [SourceId(0), SourceId(1), SourceId(2)];
+    assert_eq!((later.of(c), later.of(a)), ("pending", "ready"));
+    assert_eq!(later.number(a), number);
+    assert_eq!(later.number(of_configuration), world.number(SourceId(1)));
+    assert_eq!(later.due(), vec![0], "only what is new");
+    later.answer(c, ONE_KEY);
+    assert_ne!(later.number(c), number, "of another issuer");
+    // What one of them fetches is nothing to the other.
+    later.at(400);
+    later.due();
+    later.answer(a, TWO_KEYS);
+    assert_ne!(later.number(a), number, "another text");
+    assert_eq!(world.number(A), number);
+    // Other keys in the configuration are others.
+    let other = format!(r#"{{"keys":[{}]}}"#, PROBES[0].jwk);
+    let other = KeySet::read(other.as_bytes(), Provenance::Configuration).unwrap();
+    let other = KeySource::Inline(Rc::new(other.0));
+    let last = after(&[other], &later);
+    assert_ne!(last.number(A), world.number(SourceId(1)));
 }

@@ -34,8 +34,9 @@ pub use reader::Fault;
 pub use values::{Secret, is_owned_by_http};
 
 use crate::json;
-use crate::policy::{AuthorityPattern, PathPattern};
+use crate::policy::{AuthorityPattern, PathPattern, Within};
 use reader::{At, Fields};
+use std::rc::Rc;
 
 /// A configuration is at most this long, in bytes.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -97,8 +98,8 @@ pub enum PathMatching {
 pub struct AppliesTo {
     /// Authorities, without port.
     pub hosts: Vec<AuthorityPattern>,
-    /// Paths, in Istio's grammar.
-    pub paths: Vec<PathPattern>,
+    /// `paths` but for `exceptPaths`, in Istio's grammar.
+    pub within: Rc<Within>,
 }
 
 // === impl Config ===
@@ -234,14 +235,18 @@ impl AppliesTo {
         at.non_empty_list(|entry| {
             let mut fields = entry.object()?;
             let hosts = fields.optional("hosts").map(hosts);
-            let paths = fields.optional("paths").map(paths);
+            let paths = self::paths(&mut fields, "paths");
+            let except = self::paths(&mut fields, "exceptPaths");
             fields.finish();
-            if hosts.is_none() && paths.is_none() {
-                entry.fault("empty; give `hosts`, `paths` or both");
+            if hosts.is_none() && paths.is_none() && except.is_none() {
+                entry.fault("empty; give one of `hosts`, `paths` and `exceptPaths`, or several");
             }
             Some(Self {
                 hosts: hosts.unwrap_or_default(),
-                paths: paths.unwrap_or_default(),
+                within: Rc::new(Within {
+                    paths: paths.unwrap_or_default(),
+                    except: except.unwrap_or_default(),
+                }),
             })
         })
     }
@@ -268,8 +273,9 @@ fn hosts(at: At<'_>) -> Vec<AuthorityPattern> {
 }
 
 /// A list of paths, in Istio's grammar.
-fn paths(at: At<'_>) -> Vec<PathPattern> {
-    at.non_empty_list(|path| path.parsed(PathPattern::parse))
+fn paths(fields: &mut Fields<'_>, name: &'static str) -> Option<Vec<PathPattern>> {
+    let at = fields.optional(name)?;
+    Some(at.non_empty_list(|path| path.parsed(PathPattern::parse)))
 }
 
 #[cfg(test)]

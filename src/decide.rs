@@ -15,7 +15,7 @@ use crate::call::{Answer, Call};
 use crate::config::DefaultAction;
 use crate::keys::{Keys, SourceId};
 use crate::policy::{Api, ApiRule, Policy, Site};
-use crate::request::{ReadPath, Request};
+use crate::request::Request;
 use crate::verdict::{Allow, Change, Decision, Note, Reason, Refusal, Response, Verdict};
 use authenticate::{Authenticated, removal};
 use std::time::Duration;
@@ -202,8 +202,8 @@ impl<'a> Look<'a> {
     /// Redirects plain HTTP where the configuration says so. The router would do that too late, and
     /// a token must not be judged that came in clear.
     fn demand_https(&self, sites: &[&Site]) -> Result<(), Stop> {
-        let exempt = sites.iter().find_map(|site| site.https_only.as_ref());
-        let Some(exempt) = exempt.filter(|_| self.request.scheme.eq_ignore_ascii_case(b"http"))
+        let within = sites.iter().find_map(|site| site.https_only.as_ref());
+        let Some(within) = within.filter(|_| self.request.scheme.eq_ignore_ascii_case(b"http"))
         else {
             return Ok(());
         };
@@ -211,10 +211,9 @@ impl<'a> Look<'a> {
             .request
             .readings(self.policy.path_matching)?
             .into_iter();
-        let exempts = |path: ReadPath<'_>| exempt.iter().any(|pattern| pattern.matches(path));
-        match readings.all(|reading| exempts(reading.read_path())) {
-            true => Ok(()),
-            false => Err(Reason::HttpsRequired.into()),
+        match readings.any(|reading| within.covers(reading.read_path())) {
+            true => Err(Reason::HttpsRequired.into()),
+            false => Ok(()),
         }
     }
 

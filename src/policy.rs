@@ -27,7 +27,7 @@ pub use api::{
 pub use api_path::ApiPath;
 pub use authority::{AuthorityPattern, normalize as normalize_authority};
 pub use condition::{Condition, Truth};
-pub use path::PathPattern;
+pub use path::{PathPattern, Within};
 pub use peer::{PeerFact, PeerPrincipal};
 pub use predicate::{Facts, Predicate};
 pub use principal::RequestPrincipal;

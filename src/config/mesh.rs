@@ -3,8 +3,9 @@
 use super::reader::At;
 use super::values::text;
 use super::{hosts, paths};
-use crate::policy::{AuthorityPattern, PathPattern};
+use crate::policy::{AuthorityPattern, Within};
 use crate::request::PathNormalization;
+use std::rc::Rc;
 
 /// `mesh`
 #[derive(Debug)]
@@ -24,8 +25,8 @@ pub struct Mesh {
 pub struct HttpsRedirect {
     /// For these authorities.
     pub hosts: Vec<AuthorityPattern>,
-    /// But not for these paths (RFC 8555, 8.3: a certificate authority asks over plain HTTP).
-    pub except_paths: Vec<PathPattern>,
+    /// But not for `exceptPaths` (RFC 8555, 8.3: a certificate authority asks over plain HTTP).
+    pub within: Rc<Within>,
 }
 
 /// Istio's names. Its own default is `BASE`, which Envoy has then done already.
@@ -73,11 +74,14 @@ fn mesh(at: At<'_>) -> Option<Mesh> {
 fn https_redirect(at: At<'_>) -> Option<HttpsRedirect> {
     let mut fields = at.object()?;
     let hosts = fields.required("hosts").map(hosts);
-    let except_paths = fields.optional("exceptPaths").map(paths);
+    let except = paths(&mut fields, "exceptPaths").unwrap_or_default();
     fields.finish();
     Some(HttpsRedirect {
         hosts: hosts?,
-        except_paths: except_paths.unwrap_or_default(),
+        within: Rc::new(Within {
+            paths: Vec::new(),
+            except,
+        }),
     })
 }
 

@@ -68,7 +68,8 @@ fn everything_that_can_be_said_is_read() {
                 "fromHeaders": [{"name": "X-Jwt", "prefix": ""}, {"name": "authorization", "prefix": "Token "}],
                 "fromParams": ["jwt", "t"],
                 "forwardOriginalToken": true,
-                "appliesTo": [{"hosts": ["a.example.com", "*.B.example.com"], "paths": ["/a*"]}],
+                "appliesTo": [{"hosts": ["a.example.com", "*.B.example.com"], "paths": ["/a*"],
+                    "exceptPaths": ["/a/{*}/b", "/ab"]}],
             },
             {"issuer": "b", "jwksUri": "https://b.example.com/jwks?x=1"},
             {"issuer": "c", "jwksUri": "http://c.example.com:8080", "cluster": "c"},
@@ -114,7 +115,13 @@ fn everything_that_can_be_said_is_read() {
     let [attached] = &inline.applies_to[..] else {
         panic!()
     };
-    assert_eq!((attached.hosts.len(), attached.paths.len()), (2, 1));
+    let within = &attached.within;
+    let lengths = (
+        attached.hosts.len(),
+        within.paths.len(),
+        within.except.len(),
+    );
+    assert_eq!(lengths, (2, 1, 2));
 
     assert_eq!(
         (derived.name.as_str(), derived.forward_original_token),
@@ -602,7 +609,18 @@ fn authorization_policies() {
         ),
         (
             json!({"appliesTo": [{}]}),
-            "$.authorizationPolicies[0].appliesTo[0]: empty; give `hosts`, `paths` or both"
+            "$.authorizationPolicies[0].appliesTo[0]: empty; give one of `hosts`, `paths` and \
+             `exceptPaths`, or several"
+                .to_owned(),
+        ),
+        (
+            json!({"appliesTo": [{"exceptPaths": []}]}),
+            format!("$.authorizationPolicies[0].appliesTo[0].exceptPaths: {EMPTY}"),
+        ),
+        (
+            json!({"appliesTo": [{"exceptPaths": ["/a{*}"]}]}),
+            "$.authorizationPolicies[0].appliesTo[0].exceptPaths[0]: found `/a{*}`; allowed: a path \
+             whose segments are literal, or exactly `{*}` or `{**}`"
                 .to_owned(),
         ),
         (
@@ -648,6 +666,7 @@ fn two_policies_of_one_namespace_have_two_names() {
 fn the_default_action_is_required_as_soon_as_an_authority_is_named() {
     let named = json!([{"hosts": ["a.com"]}]);
     let paths = json!([{"paths": ["/a"]}]);
+    let except = json!([{"exceptPaths": ["/a"]}]);
     let rule = |applies_to: &Value| json!({"jwtRules": [{"issuer": "i", "jwks": JWKS, "appliesTo": applies_to}]});
     let policy = |applies_to: &Value| {
         let policy = json!({"name": "p", "namespace": "n", "appliesTo": applies_to});
@@ -660,6 +679,7 @@ fn the_default_action_is_required_as_soon_as_an_authority_is_named() {
         ("a policy", policy(&named), vec![missing]),
         ("paths alone", rule(&paths), vec![]),
         ("paths alone in a policy", policy(&paths), vec![]),
+        ("all but some paths", policy(&except), vec![]),
     ] {
         assert_eq!(faults(&version_1(&members)), expected, "{name}");
     }

@@ -8,6 +8,7 @@ use super::rules::by_name;
 use super::site::Sites;
 use super::{
     AuthorityPattern, ClaimHeader, Condition, Entry, JwtRule, PathPattern, Policy, Predicate, Rule,
+    Within,
 };
 use crate::authorizer::Authorizer;
 use crate::config::{self, Action, AppliesTo, BindTokens, Config};
@@ -60,7 +61,7 @@ impl Policy {
         for redirect in &config.mesh.https_redirect {
             for host in &redirect.hosts {
                 let site = policy.sites.at(Some(host));
-                site.https_only = Some(redirect.except_paths.clone());
+                site.https_only = Some(Rc::clone(&redirect.within));
             }
         }
         for entry in config.api_rules {
@@ -93,10 +94,10 @@ impl Policy {
         let compiled = self.jwt_rule(rule);
         #[cfg(not(target_arch = "wasm32"))]
         self.rule_names.jwt_rules.push(Rc::clone(&compiled.name));
-        for (pattern, paths) in attachments(&applies_to) {
+        for (pattern, within) in attachments(&applies_to) {
             let entry = Entry {
                 order,
-                within: paths,
+                within,
                 item: Rc::clone(&compiled),
             };
             self.sites.attached(pattern).jwt_rules.push(entry);
@@ -139,10 +140,10 @@ impl Policy {
 
     fn add_authorization_policy(&mut self, source: &config::AuthorizationPolicy) {
         let (namespace, name) = (&source.namespace, &source.name);
-        for (pattern, paths) in attachments(&source.applies_to) {
+        for (pattern, within) in attachments(&source.applies_to) {
             let rules = self.sites.attached(pattern).rules(source.dry_run);
             if source.action == Action::Allow {
-                rules.demand_allow(paths);
+                rules.demand_allow(within);
             }
         }
         let provider = source.provider.as_deref();
@@ -189,11 +190,11 @@ impl Policy {
             };
             if source.applies_to.is_empty() {
                 for pattern in authorities_of(rule) {
-                    file(pattern.as_ref(), Vec::new());
+                    file(pattern.as_ref(), Rc::default());
                 }
             } else {
-                for (pattern, paths) in attachments(&source.applies_to) {
-                    file(pattern, paths);
+                for (pattern, within) in attachments(&source.applies_to) {
+                    file(pattern, within);
                 }
             }
         }
@@ -229,15 +230,15 @@ fn by_issuer(rules: Vec<config::JwtRule>) -> Vec<config::JwtRule> {
     })
 }
 
-/// Each authority of `appliesTo` with its paths; `None` is every authority, no paths every path.
+/// Each authority of `appliesTo` with its paths; `None` is every authority.
 fn attachments(
     applies_to: &[AppliesTo],
-) -> impl Iterator<Item = (Option<&AuthorityPattern>, Vec<PathPattern>)> {
-    let everywhere = applies_to.is_empty().then(|| (None, Vec::new()));
+) -> impl Iterator<Item = (Option<&AuthorityPattern>, Rc<Within>)> {
+    let everywhere = applies_to.is_empty().then(|| (None, Rc::default()));
     let listed = applies_to.iter().flat_map(|entry| {
         let every_host = entry.hosts.is_empty().then_some(None);
         let hosts = every_host.into_iter().chain(entry.hosts.iter().map(Some));
-        hosts.map(|host| (host, entry.paths.clone()))
+        hosts.map(|host| (host, Rc::clone(&entry.within)))
     });
     everywhere.into_iter().chain(listed)
 }

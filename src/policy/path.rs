@@ -17,6 +17,17 @@ pub(super) enum Kind {
     Template(Glob),
 }
 
+/// A part of all paths: where something is attached.
+#[derive(Debug, Default)]
+pub struct Within {
+    /// One of them must match; empty is every path.
+    pub paths: Vec<PathPattern>,
+    /// None of them may.
+    pub except: Vec<PathPattern>,
+}
+
+// === impl PathPattern ===
+
 impl PathPattern {
     /// Reads a value. One with `{*}` (a segment) or `{**}` (any number of them, the last operator)
     /// is a template, in which everything else stands for itself.
@@ -102,6 +113,23 @@ impl PathPattern {
             Kind::Template(glob) if path.as_sent => glob.matches(path.bytes),
             Kind::Template(glob) => glob.matches_decoded(path.bytes),
         }
+    }
+}
+
+// === impl Within ===
+
+impl Within {
+    /// Whether it is every path.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.paths.is_empty() && self.except.is_empty()
+    }
+
+    /// Whether a reading of a path lies in it.
+    #[must_use]
+    pub fn covers(&self, path: ReadPath<'_>) -> bool {
+        let any = |patterns: &[PathPattern]| patterns.iter().any(|it| it.matches(path));
+        (self.paths.is_empty() || any(&self.paths)) && !any(&self.except)
     }
 }
 

@@ -188,10 +188,11 @@ pub(super) fn by_name<T>(items: Vec<T>, name: impl Fn(&T) -> Rc<str>) -> Vec<T> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Condition;
+    use crate::policy::{Condition, Within};
     use std::rc::Rc;
 
-    /// Rules whose condition is their paths alone, one with each of the patterns.
+    /// Rules whose condition is their paths alone, one with each of the patterns; every other one is
+    /// not attached to `/a/b`.
     fn rules(patterns: &[&[&str]]) -> Rules {
         let mut rules = Rules::default();
         for (index, patterns) in patterns.iter().enumerate() {
@@ -206,9 +207,13 @@ mod tests {
                 paths,
                 authorizer: None,
             });
+            let mut within = Within::default();
+            if index % 2 == 1 {
+                within.except.push(PathPattern::exact("/a/b"));
+            }
             rules.push(Entry {
                 order: index,
-                within: Vec::new(),
+                within: Rc::new(within),
                 item,
             });
         }
@@ -247,6 +252,7 @@ mod tests {
                 let walked = rules
                     .entries
                     .iter()
+                    .filter(|entry| entry.covers(path.into()))
                     .map(|entry| entry.item.as_ref())
                     .find(|rule| wanted(rule));
                 let found = rules.first_match(path.into(), wanted);

@@ -4,7 +4,7 @@
 //! stands once, at the widest site it is attached to, and a request walks from the narrowest site
 //! outwards; so the cost of a request does not grow with the number of other authorities.
 
-use super::{Api, AuthorityPattern, JwtRule, PathPattern, Rules};
+use super::{Api, AuthorityPattern, JwtRule, Rules, Within};
 use crate::config::Action;
 use crate::request::{OwnedHeaders, ReadPath};
 use std::collections::HashMap;
@@ -27,8 +27,8 @@ pub struct Site {
     pub owned_headers: OwnedHeaders,
     /// Whether a rule that decides is about client certificates.
     pub judges_peer: bool,
-    /// Whether plain HTTP is redirected, but for these paths.
-    pub https_only: Option<Vec<PathPattern>>,
+    /// Where plain HTTP is redirected.
+    pub https_only: Option<Rc<Within>>,
     /// Whether the configuration names this authority.
     pub named: bool,
     wider: Option<usize>,
@@ -46,7 +46,7 @@ pub struct RuleSet {
     /// Rules that allow.
     pub allow: Rules,
     allow_everywhere: bool,
-    allow_within: Vec<PathPattern>,
+    allow_within: Vec<Rc<Within>>,
 }
 
 /// A rule where it is attached.
@@ -54,8 +54,8 @@ pub struct RuleSet {
 pub struct Entry<T> {
     /// Where it stands among its like.
     pub order: usize,
-    /// The paths it is attached to; empty means every path.
-    pub within: Vec<PathPattern>,
+    /// The paths it is attached to.
+    pub within: Rc<Within>,
     /// The rule, shared by every place where it is attached.
     pub item: Rc<T>,
 }
@@ -97,11 +97,7 @@ impl RuleSet {
     /// Whether an ALLOW policy is attached to this path, so that one must match.
     #[must_use]
     pub fn demands_allow(&self, path: ReadPath<'_>) -> bool {
-        self.allow_everywhere
-            || self
-                .allow_within
-                .iter()
-                .any(|pattern| pattern.matches(path))
+        self.allow_everywhere || self.allow_within.iter().any(|within| within.covers(path))
     }
 
     pub(super) fn of(&mut self, action: Action) -> &mut Rules {
@@ -113,9 +109,9 @@ impl RuleSet {
         }
     }
 
-    pub(super) fn demand_allow(&mut self, within: Vec<PathPattern>) {
-        self.allow_everywhere |= within.is_empty();
-        self.allow_within.extend(within);
+    pub(super) fn demand_allow(&mut self, within: Rc<Within>) {
+        self.allow_everywhere |= within.is_everything();
+        self.allow_within.push(within);
     }
 }
 
@@ -125,7 +121,7 @@ impl<T> Entry<T> {
     /// Whether it is attached to this path.
     #[must_use]
     pub fn covers(&self, path: ReadPath<'_>) -> bool {
-        self.within.is_empty() || self.within.iter().any(|pattern| pattern.matches(path))
+        self.within.covers(path)
     }
 }
 
@@ -248,7 +244,7 @@ mod tests {
         });
         Entry {
             order,
-            within: Vec::new(),
+            within: Rc::default(),
             item,
         }
     }

@@ -106,6 +106,10 @@ fn an_allow_policy_makes_a_demand_where_it_is_attached() {
         policy("host", "ALLOW", &json!([{"hosts": ["a.com"]}]), &[]),
         policy("path", "ALLOW", &json!([{"hosts": ["b.com"], "paths": ["/x*", "/y"]}]), &[]),
         policy("deny", "DENY", &json!([{"hosts": ["c.com"]}]), &[&[]]),
+        policy("rest", "ALLOW", &json!([
+            {"hosts": ["e.com"], "exceptPaths": ["/x*", "/y"]},
+            {"hosts": ["e.com"], "paths": ["/x/{*}"], "exceptPaths": ["/x/2"]},
+        ]), &[]),
     ]}));
     for (authority, path, demanded) in [
         ("a.com", "/", true),
@@ -114,6 +118,13 @@ fn an_allow_policy_makes_a_demand_where_it_is_attached() {
         ("b.com", "/z", false),
         ("c.com", "/", false),
         ("d.com", "/", false),
+        ("e.com", "/", true),
+        ("e.com", "/y", false),
+        ("e.com", "/y/1", true),
+        ("e.com", "/x", false),
+        ("e.com", "/x/1", true),
+        ("e.com", "/x/2", false),
+        ("e.com", "/x/1/2", false),
     ] {
         let found = compiled
             .sites(authority)

@@ -50,11 +50,11 @@ fn rule() -> impl Strategy<Value = Value> {
 
 fn policy(action: &'static str) -> impl Strategy<Value = Value> {
     let rules = proptest::collection::vec(rule(), 1..3);
-    let attached = (few(&ATTACHED), few(&PATHS));
-    (rules, attached).prop_map(move |(rules, (hosts, paths))| {
+    let attached = (few(&ATTACHED), few(&PATHS), few(&PATHS));
+    (rules, attached).prop_map(move |(rules, (hosts, paths, except))| {
         let mut policy = json!({"namespace": "n", "action": action, "rules": rules});
         let mut entry = json!({});
-        for (name, values) in [("hosts", hosts), ("paths", paths)] {
+        for (name, values) in [("hosts", hosts), ("paths", paths), ("exceptPaths", except)] {
             if !values.is_empty() {
                 entry[name] = json!(values);
             }
@@ -198,6 +198,25 @@ proptest! {
         ISSUER.with(|issuer| {
             let strict = issuer.world(&policies, "STRICT", default);
             issuer.never_wider(strict, issuer.world(&policies, "ISTIO", default), &requests)
+        })?;
+    }
+
+    #[test]
+    fn where_nothing_is_excepted_a_deny_policy_never_allows_more(
+        policies in policies(), deny in policy("DENY"), requests in requests(),
+        matching in select(&["STRICT", "ISTIO"][..])
+    ) {
+        let mut wider = deny.clone();
+        let entry = wider.pointer_mut("/appliesTo/0").and_then(Value::as_object_mut);
+        // An entry must say something; `*` is every path.
+        entry.into_iter().for_each(|entry| {
+            entry.remove("exceptPaths");
+            entry.entry("paths").or_insert_with(|| json!(["*"]));
+        });
+        ISSUER.with(|issuer| {
+            let with = |policy: Value| [&policies[..], &[policy]].concat();
+            let narrow = issuer.world(&with(wider), matching, "ALLOW");
+            issuer.never_wider(narrow, issuer.world(&with(deny), matching, "ALLOW"), &requests)
         })?;
     }
 

@@ -29,7 +29,7 @@ impl Policy {
             }
             rules.push(Entry {
                 order,
-                within: Vec::new(),
+                within: Rc::default(),
                 item: Rc::new(rule),
             });
         }

@@ -172,7 +172,7 @@ impl<'a> Look<'a> {
         allow.changes.extend(derived);
         allow.changes.extend(ruled);
         if let Some(rule) = self.rule {
-            allow.changes.extend(self.set_by(rule, who.as_ref()));
+            self.set_by(rule, who.as_ref(), &mut allow.changes);
             allow.rule.get_or_insert_with(|| rule.id.clone());
         }
         let named = sites.iter().any(|site| site.named);

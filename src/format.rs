@@ -171,7 +171,8 @@ fn text(claim: &Value) -> String {
     }
 }
 
-fn is_printable(text: &[u8]) -> bool {
+/// Whether it is all printable ASCII (0x20 to 0x7E).
+pub(crate) fn is_printable(text: &[u8]) -> bool {
     text.iter().all(|byte| (0x20..=0x7e).contains(byte))
 }
 

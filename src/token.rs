@@ -8,7 +8,7 @@ mod output;
 mod query;
 pub mod signature;
 
-pub use cookie::without_cookies;
+pub use cookie::{other_cookies, without_cookies};
 pub use jwt::plain_audience;
 pub use output::claim_text;
 pub use query::without_parameters;

@@ -43,6 +43,8 @@ pub struct ApiRule {
     pub headers: Vec<(String, Format)>,
     /// `request.cookies`: the whole header `cookie` for the upstream.
     pub cookies: Vec<(String, Format)>,
+    /// `request.keepCookies`: but for cookies under other names, which go on behind them.
+    pub keep_cookies: bool,
     /// Who may send such requests.
     pub strategy: Strategy,
 }
@@ -197,7 +199,7 @@ fn rule(at: At<'_>, known: &Known<'_>) -> Option<ApiRule> {
         .optional("methods")
         .map(|at| at.non_empty_list(|at| at.one_of(&METHODS).map(str::to_owned)));
     let error_style = error_style(&mut fields);
-    let (headers, cookies) = fields
+    let (headers, cookies, keep_cookies) = fields
         .optional("request")
         .and_then(request)
         .unwrap_or_default();
@@ -209,13 +211,14 @@ fn rule(at: At<'_>, known: &Known<'_>) -> Option<ApiRule> {
         error_style,
         headers,
         cookies,
+        keep_cookies,
         strategy: strategy?,
     })
 }
 
 type Formats = Vec<(String, Format)>;
 
-fn request(at: At<'_>) -> Option<(Formats, Formats)> {
+fn request(at: At<'_>) -> Option<(Formats, Formats, bool)> {
     let mut fields = at.object()?;
     let headers = fields.optional("headers").map(values::header_formats);
     let cookies = fields.optional("cookies").map(|at| {
@@ -229,7 +232,12 @@ fn request(at: At<'_>) -> Option<(Formats, Formats)> {
             Some((name.to_owned(), at.parsed(Format::parse)?))
         })
     });
+    let keep = fields.optional("keepCookies");
+    let keep_cookies = keep.as_ref().and_then(At::boolean);
     fields.finish();
+    if let Some(keep) = keep.filter(|_| cookies.is_none()) {
+        keep.fault("without `cookies`, all cookies go on; give `cookies`, or leave this out");
+    }
     if let Some((name, _)) = headers.iter().flatten().find(|(name, _)| name == "cookie")
         && cookies.is_some()
     {
@@ -237,7 +245,11 @@ fn request(at: At<'_>) -> Option<(Formats, Formats)> {
             "`headers` sets `{name}` beside `cookies`; give one of them"
         ));
     }
-    Some((headers.unwrap_or_default(), cookies.unwrap_or_default()))
+    Some((
+        headers.unwrap_or_default(),
+        cookies.unwrap_or_default(),
+        keep_cookies.unwrap_or(false),
+    ))
 }
 
 fn strategy(at: At<'_>, fields: &mut Fields<'_>, known: &Known<'_>) -> Option<Strategy> {

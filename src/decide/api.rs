@@ -7,7 +7,8 @@ use super::authorize::facts;
 use super::{Look, Stop};
 use crate::identity::Identity;
 use crate::policy::{Api, ApiRule, Authorization, Facts, JwtDemand, Site, Strategy, Truth};
-use crate::request::{ReadPath, Reading};
+use crate::request::{Headers, ReadPath, Reading};
+use crate::token::other_cookies;
 use crate::verdict::{Change, Note, Reason, Refusal, Response};
 use std::rc::Rc;
 
@@ -107,17 +108,21 @@ impl<'a> Look<'a> {
         Err(Refusal { scopes, ..refusal }.into())
     }
 
-    /// What a rule sets for the upstream.
-    pub(super) fn set_by(&self, rule: &ApiRule, identity: Option<&Identity>) -> Vec<Change> {
+    /// Adds what a rule sets for the upstream.
+    pub(super) fn set_by(
+        &self,
+        rule: &ApiRule,
+        identity: Option<&Identity>,
+        changes: &mut Vec<Change>,
+    ) {
         let set = |name: &str, value: Option<Vec<u8>>| match value {
             Some(value) => Change::Set(name.as_bytes().to_vec(), value),
             // What a client wrote must not stand where the rule has nothing to say.
             None => Change::Remove(name.as_bytes().to_vec()),
         };
         let headers = rule.headers.iter();
-        let mut changes: Vec<_> = headers
-            .map(|(name, format)| set(name, format.value(self.request, identity)))
-            .collect();
+        let headers = headers.map(|(name, format)| set(name, format.value(self.request, identity)));
+        changes.extend(headers);
         if !rule.cookies.is_empty() {
             let octet = |byte: &u8| !b" \",;\\".contains(byte);
             let cookies = rule.cookies.iter().filter_map(|(name, format)| {
@@ -125,10 +130,16 @@ impl<'a> Look<'a> {
                 let plain = value.iter().all(octet);
                 plain.then(|| [name.as_bytes(), b"=", &value].concat())
             });
-            let cookies = cookies.collect::<Vec<_>>().join(&b"; "[..]);
+            let mut cookies: Vec<_> = cookies.collect();
+            if rule.keep_cookies {
+                let names: Vec<&str> = rule.cookies.iter().map(|(name, _)| &**name).collect();
+                let changed = changed(changes);
+                let sent = changed.as_ref().unwrap_or(self.request.headers);
+                cookies.extend(other_cookies(sent, &names).map(<[u8]>::to_vec));
+            }
+            let cookies = cookies.join(&b"; "[..]);
             changes.push(set("cookie", Some(cookies).filter(|it| !it.is_empty())));
         }
-        changes
     }
 
     /// What API rules with `dryRun` would do, as far as nobody has to be asked.
@@ -173,6 +184,19 @@ impl<'a> Look<'a> {
         }
         Ok(())
     }
+}
+
+/// The cookies that go on, where they are not those that were sent: without a token that was taken
+/// out, or what an authorizer makes of them.
+fn changed(changes: &[Change]) -> Option<Headers> {
+    let left = changes.iter().rev().find_map(|change| match change {
+        Change::Remove(name) if name == b"cookie" => Some(&[][..]),
+        Change::Set(name, value) if name == b"cookie" => Some(value.as_slice()),
+        _ => None,
+    })?;
+    let mut headers = Headers::default();
+    headers.push("cookie", left);
+    Some(headers)
 }
 
 // === impl Stop ===

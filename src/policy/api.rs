@@ -46,6 +46,8 @@ pub struct ApiRule {
     pub headers: Vec<(Box<str>, Format)>,
     /// The whole header `cookie` for the upstream; empty: as it is.
     pub cookies: Vec<(Box<str>, Format)>,
+    /// Whether cookies under other names go on behind them.
+    pub keep_cookies: bool,
 }
 
 /// Whose requests a rule lets through.

@@ -2,6 +2,7 @@
 //!
 //! Bytes in, bytes out; a value is not decoded, and quotes around it are taken off.
 
+use crate::format::is_printable;
 use crate::request::Headers;
 
 /// Every value of a cookie, also if it is empty.
@@ -24,6 +25,20 @@ pub fn without_cookies(headers: &Headers, names: &[&str]) -> Option<Vec<u8>> {
     }
     let kept: Vec<_> = cookies(headers).filter(|cookie| !removed(cookie)).collect();
     Some(kept.join(&b"; "[..]))
+}
+
+/// The cookies under other names than these, as they were sent. Left out is also one in which some
+/// servers find such a name, as they end a cookie at a space, a comma or a quote, too, and one with
+/// anything but printable ASCII.
+pub fn other_cookies<'r>(headers: &'r Headers, names: &[&str]) -> impl Iterator<Item = &'r [u8]> {
+    let is_named = |part: &[u8]| {
+        let found = pair(part).map_or(part, |(found, _)| found);
+        names.iter().any(|name| found == name.as_bytes())
+    };
+    cookies(headers).filter(move |cookie| {
+        let mut parts = cookie.split(|byte| b" ,\"".contains(byte));
+        is_printable(cookie) && !parts.any(is_named)
+    })
 }
 
 fn cookies(headers: &Headers) -> impl Iterator<Item = &[u8]> {
@@ -91,6 +106,33 @@ mod tests {
         ] {
             let found = without_cookies(&headers(lines), &["t"]);
             assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn others_are_kept_as_they_are() {
+        for (lines, expected) in [
+            (
+                &["x=1; t=a; y=\"2\"", "u=b;z=t"][..],
+                &["x=1", "y=\"2\"", "z=t"][..],
+            ),
+            (
+                &["T=a; tt=a; $t=a; t.u=a; t-u=a"],
+                &["T=a", "tt=a", "$t=a", "t.u=a", "t-u=a"],
+            ),
+            (&["x=a b; y=a,b; z=a=t"], &["x=a b", "y=a,b", "z=a=t"]),
+            (&["t; t =a;  t= a ; t=; y"], &["y"]),
+            (&["x=1 t=a; x=2,t=a; x=3, t =a; x=\"4\"t=a; y=1"], &["y=1"]),
+            (&["x=\"1; t=a; y=2\""], &["x=\"1", "y=2\""]),
+            (&["x=\u{e9}; x\tt=a; x=\u{7f}; \u{a0}t=a; y"], &["y"]),
+            (&[";; "], &[]),
+            (&[], &[]),
+        ] {
+            let headers = headers(lines);
+            let found: Vec<_> = other_cookies(&headers, &["t", "u"])
+                .map(|it| std::str::from_utf8(it).unwrap())
+                .collect();
+            assert_eq!(found, expected, "{lines:?}");
         }
     }
 }

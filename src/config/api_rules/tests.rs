@@ -122,6 +122,17 @@ fn rules() {
             ),
         ),
         (
+            json!({"path": "/", "noAuth": true, "request": {"keepCookies": true}}),
+            format!(
+                "{at}.request.keepCookies: without `cookies`, all cookies go on; give `cookies`, or \
+                 leave this out"
+            ),
+        ),
+        (
+            json!({"path": "/", "noAuth": true, "request": {"cookies": {"a": "x"}, "keepCookies": "a"}}),
+            format!("{at}.request.keepCookies: found `a`; allowed: `true` or `false`"),
+        ),
+        (
             json!({"path": "/", "noAuth": true, "request": {"cookies": {"a;b": "x"}}}),
             format!(
                 "{at}.request.cookies.a;b: the name is not allowed: it must be a cookie name (RFC \

@@ -99,6 +99,7 @@ impl Policy {
             style,
             headers: source.headers.into_iter().map(boxed).collect(),
             cookies: source.cookies.into_iter().map(boxed).collect(),
+            keep_cookies: source.keep_cookies,
         }
     }
 

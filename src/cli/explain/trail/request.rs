@@ -97,16 +97,16 @@ impl Walk<'_> {
     pub(super) fn connection_step(&self) -> Option<Step> {
         let (request, connection) = (self.request, self.request.connection);
         let mut entries = Vec::new();
-        let exempt = self.sites.iter().find_map(|site| site.https_only.as_ref());
-        if let Some(exempt) = exempt.filter(|_| request.scheme.eq_ignore_ascii_case(b"http")) {
+        let within = self.sites.iter().find_map(|site| site.https_only.as_ref());
+        if let Some(within) = within.filter(|_| request.scheme.eq_ignore_ascii_case(b"http")) {
             let readings = self.request.readings(self.policy.path_matching);
-            let exempts =
-                |reading: &Reading<'_>| exempt.iter().any(|it| it.matches(reading.read_path()));
+            let exempts = |reading: &Reading<'_>| !within.covers(reading.read_path());
             let outcome = match readings.is_ok_and(|it| it.iter().all(exempts)) {
                 true => Outcome::Fulfilled,
                 false => Outcome::Fails,
             };
-            let paths = exempt.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let paths = within.except.iter().map(ToString::to_string);
+            let paths: Vec<_> = paths.collect();
             let mut why = vec![Why::new(
                 "scheme",
                 vec!["https".to_owned()],

@@ -7,6 +7,7 @@
 mod draft;
 mod input;
 mod istio;
+mod kyma;
 mod notes;
 mod output;
 mod resource;
@@ -96,6 +97,7 @@ pub(crate) fn compile(
         settings: &settings,
         notes: &notes,
     };
+    kyma::compile(&context, &mut draft);
     istio::compile(&context, &mut draft);
     draft.check(&context);
     let text = output::write(&draft, &context)?;

@@ -32,7 +32,15 @@ pub(super) fn check(at: At<'_>, rules: &[ApiRule]) {
                     break;
                 }
             }
-            warn(at, (other_index, other), (index, rule), &open);
+            let taken = |method: &str| {
+                // All that has its path goes to another rule before this one.
+                let mut earlier = rules.iter().take(index);
+                earlier.any(|it| {
+                    compared = compared.saturating_add(1);
+                    has(it, method) && it.path.covers(&other.path)
+                })
+            };
+            warn(at, (other_index, other), (index, rule), &open, taken);
         }
     }
 }
@@ -51,6 +59,7 @@ fn warn(
     (first, earlier): (usize, &ApiRule),
     (second, later): (usize, &ApiRule),
     open: &[&str],
+    mut taken: impl FnMut(&str) -> bool,
 ) {
     let is_open = |rule: &ApiRule| matches!(rule.strategy, Strategy::NoAuth);
     match (is_open(earlier), is_open(later)) {
@@ -68,7 +77,7 @@ fn warn(
             }
         }
         (false, true) if later.path.covers(&earlier.path) => {
-            let left: Vec<_> = open.iter().filter(|method| !has(earlier, method)).collect();
+            let left: Vec<_> = open.iter().filter(|method| !taken(method)).collect();
             if let Some(method) = left.first() {
                 at.warn(format!(
                     "rule {first} guards its path only for its own methods: {method} there is for \

@@ -238,7 +238,9 @@ impl<'a> Fields<'a> {
                 .known
                 .iter()
                 .map(|known| (distance(known, &key.name), known));
-            let likely = likely.min().filter(|(distance, _)| *distance <= 3);
+            let likely = likely
+                .min()
+                .filter(|(distance, _)| *distance <= (key.name.len() / 3).max(3));
             let help = match likely {
                 Some((_, name)) => format!("did you mean `{name}`?"),
                 None => format!("known here: {}", self.known.join(", ")),

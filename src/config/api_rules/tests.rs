@@ -252,6 +252,15 @@ fn an_overlap_that_opens_something_is_a_warning() {
             ]),
             Some("rule 0 guards its path only for its own methods: GET there is for rule 1"),
         ),
+        // Unless another rule has it.
+        (
+            json!([
+                guarded(&["POST"], "/a/{*}/one"),
+                json!({"path": "/a/{*}/one", "methods": ["GET"], "deny": true}),
+                open(&["GET", "POST"], "/a/{**}")
+            ]),
+            None,
+        ),
         // An open rule takes a part of what a later one guards.
         (
             json!([

@@ -27,6 +27,7 @@ pub(super) fn in_order<'r, 'a>(
     let mut written: Vec<(ApiRule, &Rule<'_>)> = Vec::new();
     let mut placed: Vec<Piece> = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
+        let before = placed.len();
         for piece in denied(rules, index, &placed) {
             let methods = piece.methods.join(", ");
             reading.warning(
@@ -43,7 +44,8 @@ pub(super) fn in_order<'r, 'a>(
             placed.push(piece);
         }
         tell_opened(reading, rules, index);
-        for piece in with_later_authorizers(reading, rules, index, &placed) {
+        let is_whole = placed.len() == before;
+        for piece in with_later_authorizers(reading, rules, index, (&placed, is_whole)) {
             written.push((to_write(&piece, rule.request.clone()), rule));
             placed.push(piece);
         }
@@ -101,11 +103,12 @@ fn denied(rules: &[Rule<'_>], index: usize, placed: &[Piece]) -> Vec<Piece> {
 }
 
 /// A rule, and before it the parts of it at which Kyma also asks the authorizers of later rules.
+/// `is_whole` tells that no part of it is denied before.
 fn with_later_authorizers(
     reading: Reading<'_>,
     rules: &[Rule<'_>],
     index: usize,
-    placed: &[Piece],
+    (placed, is_whole): (&[Piece], bool),
 ) -> Vec<Piece> {
     let Some(rule) = rules.get(index) else {
         return Vec::new();
@@ -158,9 +161,11 @@ fn with_later_authorizers(
     let mut kept: Vec<Piece> = Vec::new();
     let last = pieces.len().saturating_sub(1);
     for (number, piece) in pieces.into_iter().enumerate() {
-        // The rule itself, the last, goes only where its parts have taken its place.
-        let before = if number == last { &[] } else { placed };
-        let before = before.iter().chain(&kept);
+        // A rule, the last piece, that was never reached to begin with is left to be told of.
+        if number == last && is_whole && kept.is_empty() {
+            return vec![piece];
+        }
+        let before = placed.iter().chain(&kept);
         let is_left = |method: &&String| !takes(before.clone(), &piece.path, method);
         if piece.methods.iter().any(|it| is_left(&it)) {
             kept.push(piece);
@@ -259,3 +264,6 @@ fn takes<'p>(mut pieces: impl Iterator<Item = &'p Piece>, path: &str, method: &S
         piece.methods.contains(method) && ApiPath::parse(&piece.path).is_ok_and(covers)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use crate::request::{Peer, PeerOperator, Request};
 use serde_json::Value;
 
 /// A header value: literal text, `%REQ(A?B)%`, `%SUBJECT%`, `%CLAIM(a.b)%`; `%%` is a percent sign.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Format(Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]

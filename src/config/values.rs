@@ -93,7 +93,13 @@ pub(super) fn settable(name: &str, at: &At<'_>) -> Option<String> {
 
 /// An object of header names and values that a request fills.
 pub(super) fn header_formats(at: At<'_>) -> Vec<(String, Format)> {
-    at.members(|name, at| Some((settable(name, &at)?, at.parsed(Format::parse)?)))
+    at.members(|name, at| {
+        let name = settable(name, &at)?;
+        // An empty one removes the header.
+        let is_empty = at.value().as_str() == Some("");
+        let format = is_empty.then(Format::default);
+        Some((name, format.or_else(|| at.parsed(Format::parse))?))
+    })
 }
 
 /// A string, or `{env: NAME}`.

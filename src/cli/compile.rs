@@ -5,13 +5,18 @@
 //! over is an error or a warning, and with an error nothing is written.
 
 mod draft;
+mod expression;
 mod input;
 mod istio;
 mod kyma;
+mod methods;
 mod notes;
+mod oathkeeper;
+mod oathkeeper_url;
 mod output;
 mod resource;
 mod settings;
+mod template;
 mod written;
 
 use super::Exit;
@@ -98,6 +103,7 @@ pub(crate) fn compile(
         notes: &notes,
     };
     kyma::compile(&context, &mut draft);
+    oathkeeper::compile(&context, &mut draft);
     istio::compile(&context, &mut draft);
     draft.check(&context);
     let text = output::write(&draft, &context)?;

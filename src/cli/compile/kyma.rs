@@ -10,6 +10,7 @@ pub(super) mod hosts;
 mod jwt;
 mod order;
 mod paths;
+mod v1beta1;
 mod v2;
 mod workloads;
 
@@ -40,9 +41,7 @@ pub(super) fn compile(context: &Context<'_>, draft: &mut Draft) {
     for (version, resource) in &found {
         let reading = context.reading(resource);
         match version {
-            Version::V1beta1 => {
-                reading.error(&resource.root, "v1beta1 not yet", "");
-            }
+            Version::V1beta1 => v1beta1::compile(context, draft, reading),
             Version::V2 => exposed.extend(v2::compile(context, draft, reading)),
         }
     }

@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
     /// The policies of workloads stay in force: forward the tokens that they judge.
     #[arg(long)]
     keep_native: bool,
+    /// Who verifies the JWTs of Kyma's APIRules in version v1beta1.
+    #[arg(long, value_enum, value_name = "HANDLER")]
+    jwt_handler: Option<JwtHandler>,
     /// What becomes of hosts that nothing names: 404, or on to the router.
     #[arg(long, value_enum, value_name = "ACTION")]
     default_action: Option<DefaultAction>,
@@ -66,6 +69,15 @@ pub(crate) enum DefaultAction {
     Deny,
 }
 
+/// `--jwt-handler`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum JwtHandler {
+    /// Oathkeeper.
+    Ory,
+    /// Istio.
+    Istio,
+}
+
 /// Everything that is known about the gateway.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -85,6 +97,8 @@ pub(crate) struct Settings {
     pub jwks_uris: Vec<(String, String)>,
     /// Whether tokens are forwarded, since policies of workloads stay in force.
     pub keep_native: bool,
+    /// Who verifies the JWTs of APIRules in version v1beta1, if it was said.
+    pub jwt_handler: Option<JwtHandler>,
     /// What becomes of hosts that nothing names, if it was said.
     pub default_action: Option<DefaultAction>,
     /// Whether warnings are errors.
@@ -117,6 +131,7 @@ impl Settings {
             hosts: arguments.hosts.clone(),
             jwks_uris: arguments.jwks_uri.clone(),
             keep_native: arguments.keep_native,
+            jwt_handler: arguments.jwt_handler,
             default_action: arguments.default_action,
             strict: arguments.strict,
             output: arguments.output,

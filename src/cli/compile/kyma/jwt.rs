@@ -2,7 +2,6 @@
 //!
 //! The messages are Kyma's own.
 
-use super::v2::Rule;
 use crate::cli::compile::draft::Draft;
 use crate::cli::compile::resource::Reading;
 use crate::cli::compile::written::{Authorization, FromHeader, JwtDemand, JwtRule, Strategy};
@@ -52,13 +51,16 @@ pub(super) fn demand<'a>(
 }
 
 /// Rules of an APIRule must not look for the tokens of one issuer in different places.
-pub(super) fn tell_differences(reading: Reading<'_>, rules: &[Rule<'_>]) {
+pub(super) fn tell_differences<'r>(
+    reading: Reading<'_>,
+    rules: impl IntoIterator<Item = (&'r Strategy, &'r [&'r Node])>,
+) {
     let mut known: Vec<&JwtRule> = Vec::new();
-    for rule in rules {
-        let Strategy::Jwt(demand) = &rule.strategy else {
+    for (strategy, nodes) in rules {
+        let Strategy::Jwt(demand) = strategy else {
             continue;
         };
-        for (of_rule, node) in demand.authentications.iter().zip(&rule.authentications) {
+        for (of_rule, node) in demand.authentications.iter().zip(nodes) {
             let same =
                 |it: &&&JwtRule| it.issuer == of_rule.issuer && it.jwks_uri == of_rule.jwks_uri;
             match known.iter().find(same) {
@@ -200,7 +202,7 @@ fn authorizations<'a>(reading: Reading<'a>, list: &'a Node) -> Option<Vec<Author
 }
 
 /// Why Go's `url.ParseRequestURI`, by which Kyma judges, would not take a text.
-fn uri_fault(text: &str) -> Option<String> {
+pub(super) fn uri_fault(text: &str) -> Option<String> {
     let fault = |why: &str| Some(format!("parse {text:?}: {why}"));
     if text.is_empty() {
         return Some("value is empty".to_owned());

@@ -72,7 +72,9 @@ pub(super) fn compile<'a>(
     let complete = rules.iter().all(Option::is_some);
     let rules: Vec<_> = rules.into_iter().flatten().collect();
     let distinct = conflicts::tell(reading, &rules);
-    jwt::tell_differences(reading, &rules);
+    let demands = rules.iter();
+    let demands = demands.map(|rule| (&rule.strategy, rule.authentications.as_slice()));
+    jwt::tell_differences(reading, demands);
     let hosts = hosts?;
     let place = resource
         .spec()

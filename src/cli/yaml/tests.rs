@@ -17,6 +17,7 @@ spec:
 ---
 ";
 
+#[allow(clippy::string_slice, reason = "places that are known to be whole letters")]
 fn at(text: &str, span: Range<usize>) -> &str {
     &text[span]
 }

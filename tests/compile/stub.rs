@@ -151,8 +151,12 @@ fn v1beta1_rules(spec: &Value, istio: bool, config: &mut Value) -> Result<Vec<Va
             v1beta1_strategy(&mut entry, strategy, istio, config);
             made.push(entry);
         }
-        if !istio && !direct(rule) {
-            made.push(json!({"pathRegex": rule["path"], "deny": true}));
+        // The route takes what its rules do not.
+        let path = if istio && rule["path"] == "/*" { json!("/.*") } else { rule["path"].clone() };
+        if istio && handler(rule) == "allow" && guarded || !istio && !direct(rule) {
+            made.push(json!({"pathRegex": path, "deny": true}));
+        } else if istio && !direct(rule) && handler(rule) != "jwt" {
+            made.push(json!({"pathRegex": path, "methods": rule["methods"], "deny": true}));
         }
     }
     Ok(made)
@@ -169,6 +173,7 @@ fn v1beta1_strategy(entry: &mut Value, strategy: &Value, istio: bool, config: &m
             let mut authentication = json!({
                 "issuer": ask["trusted_issuers"][0], "jwksUri": ask["jwks_urls"][0],
                 "algorithms": ["RS256"], "clockSkew": "0s",
+                "fromHeaders": [{"name": "Authorization", "prefix": "Bearer "}],
             });
             if let Some(header) = header {
                 authentication["fromHeaders"] = json!([{"name": header}]);

@@ -20,21 +20,29 @@ pub enum Difference {
     TrailingSlash,
     PathsAsExpressions,
     SharedWorkload,
+    IncompleteEscape,
+    IssuedInFuture,
+    KeyId,
+    ScopeClaims,
+    BearerInside,
+    OwnPlaces,
+    HeaderLines,
 }
 
 use Difference::{
-    EscapedLetters, HostSpelling, LiteralLetters, OtherHosts, Overlap, PathsAsExpressions,
+    BearerInside, HeaderLines, OwnPlaces, ScopeClaims,
+    EscapedLetters, HostSpelling, IncompleteEscape, IssuedInFuture, KeyId, LiteralLetters, OtherHosts, Overlap, PathsAsExpressions,
     SchemeCase, ScopesAsText, SharedWorkload, TrailingSlash, UnneededToken,
 };
 
 /// Some of them.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Differences(u16);
+pub struct Differences(u32);
 
 // === impl Difference ===
 
 impl Difference {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 18] = [
         UnneededToken,
         ScopesAsText,
         SchemeCase,
@@ -46,6 +54,13 @@ impl Difference {
         TrailingSlash,
         PathsAsExpressions,
         SharedWorkload,
+        IncompleteEscape,
+        IssuedInFuture,
+        KeyId,
+        ScopeClaims,
+        BearerInside,
+        OwnPlaces,
+        HeaderLines,
     ];
 
     /// What it is, and what Kyma does instead.
@@ -80,6 +95,18 @@ impl Difference {
                 "an APIRule of v1beta1 decides by its own rules; Kyma: 403 if only policies of others \
                  guard the workload"
             }
+            IncompleteEscape => "`%` without two digits is a letter; Kyma: no route, Oathkeeper: 400",
+            IssuedInFuture => "`iat` is no condition; Oathkeeper: 401 while it is in the future",
+            ScopeClaims => {
+                "scopes may be in `scp`, `scope` or `scopes`; Oathkeeper: in the first of them that is there"
+            }
+            BearerInside => "`Bearer` behind something else is no token; Kyma: the token behind it counts",
+            OwnPlaces => {
+                "a token counts where the rule itself looks for one; Kyma: the first that any rule of the \
+                 workload verifies"
+            }
+            HeaderLines => "every line of a header may hold the token; Oathkeeper: the first alone",
+            KeyId => "a token without `kid` is tried with all keys; Oathkeeper: 401",
         }
     }
 }
@@ -90,11 +117,11 @@ impl Differences {
     pub const NONE: Self = Self(0);
 
     pub fn of(differences: &[Difference]) -> Self {
-        Self(differences.iter().fold(0, |bits, it| bits | 1 << *it as u16))
+        Self(differences.iter().fold(0, |bits, it| bits | 1 << *it as u32))
     }
 
     pub fn has(self, difference: Difference) -> bool {
-        self.0 & (1 << difference as u16) != 0
+        self.0 & (1 << difference as u32) != 0
     }
 }
 

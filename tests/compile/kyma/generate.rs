@@ -3,6 +3,7 @@
 //!
 //! The alphabets are small, so that rules overlap and requests hit more than one of them.
 
+use super::differences::{Difference, Differences};
 use super::istio::{Authentication, Authorization, FromHeader};
 use super::oathkeeper::Handler;
 use super::tokens::{Kind, ONE, TWO, Token, Tokens, keys_of};
@@ -15,15 +16,15 @@ use std::collections::BTreeSet;
 pub struct Draw(pub Rng);
 
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
-const SEGMENTS: [&str; 12] = [
-    "a", "a", "a", "b", "b", "c", "A", "a.b", "a+b", "x%41", "{*}", "{*}",
+const SEGMENTS: [&str; 16] = [
+    "a", "a", "a", "a", "b", "b", "b", "c", "A", "a.b", "a+b", "x%41", "{*}", "{*}", "{*}", "c",
 ];
 const SCOPES: [&str; 6] = ["read", "read", "write", "admin", "rea*", "orders.all"];
 const AUDIENCES: [&str; 3] = ["shop", "till", "*op"];
 /// Of v1beta1; they are expressions.
-const EXPRESSIONS: [&str; 16] = [
-    "/.*", "/.*", "/a", "/a", "/a/.*", "/a/.*", "/a.*", "/b", "/b/", "/a/b", "/a/b/?", "/(a)?",
-    "/b(/.*)?", "/a.b", "/*", "/.*/b",
+const EXPRESSIONS: [&str; 18] = [
+    "/.*", "/.*", "/.*", "/a", "/a", "/a/.*", "/a/.*", "/a.*", "/b", "/b/", "/b/a", "/a/b", "/a/b/?",
+    "/(a)?", "/b(/.*)?", "/a.b", "/*", "/.*/b",
 ];
 
 /// Where the tokens of an issuer are looked for.
@@ -74,7 +75,16 @@ impl Draw {
         let locations = [self.locations(), self.locations()];
         let mut rules: Vec<v2::Rule> = Vec::new();
         while rules.len() < wanted {
-            let rule = self.v2_rule(&locations);
+            let mut rule = self.v2_rule(&locations);
+            if self.once_in(4) && !rules.is_empty() {
+                rule.path.clone_from(&rules[self.0.usize(..rules.len())].path);
+            }
+            // Often, the root is guarded on its own, and the last rule is for all that is left.
+            if rules.is_empty() && self.once_in(4) {
+                rule.path = "/".to_owned();
+            } else if rules.len() + 1 == wanted && self.once_in(3) {
+                rule.path = "/{**}".to_owned();
+            }
             // After a rule for everything, nothing else may come.
             if self.once_in(20) && !rules.is_empty() {
                 break;
@@ -95,7 +105,7 @@ impl Draw {
             jwt: None,
             ext_auth: None,
         };
-        match self.0.usize(..8) {
+        match self.0.usize(..9) {
             0..3 => rule.no_auth = Some(true),
             3..7 => rule.jwt = Some(self.jwt(locations)),
             _ => {
@@ -204,6 +214,10 @@ impl Draw {
         for _ in 0..wanted {
             let path = match rules.last() {
                 Some(rule) if self.once_in(4) => rule.path.clone(),
+                // Others have hardly any effect there.
+                _ if handler == JwtHandler::Istio && self.once_in(2) => {
+                    self.pick(&["/.*", "/.*", "/a", "/b", "/a/b"]).to_owned()
+                }
                 _ => self.pick(&EXPRESSIONS).to_owned(),
             };
             let mut methods = self.some(&METHODS[..3], 2);
@@ -308,7 +322,7 @@ impl Draw {
         let mut request = Request {
             method,
             authority: self.authority(&host),
-            path: self.mutated(path),
+            path: without_dots(&self.mutated(path)),
             headers: Vec::new(),
             refused_by: BTreeSet::new(),
         };
@@ -323,7 +337,7 @@ impl Draw {
         if !self.once_in(5) {
             self.carry(&mut request, tokens, &fits, &places);
         }
-        if self.once_in(30) {
+        if self.once_in(12) {
             self.carry(&mut request, tokens, &[], &places);
         }
         request
@@ -353,7 +367,7 @@ impl Draw {
                         jwt.authentications.iter().any(|it| it.issuer == issuer)
                             && (authorizations.is_empty()
                                 || authorizations.iter().any(|it| {
-                                    it.allows(Some(jwt_of(token)), super::Differences::NONE)
+                                    it.allows(Some(jwt_of(token)), Differences::of(&Difference::ALL))
                                 }))
                     }
                     _ => false,
@@ -371,14 +385,7 @@ impl Draw {
                     name: "x-token".to_owned(),
                     prefix: None,
                 });
-                let fits = |token: &Token| match (&token.kind, handler.handler.as_str()) {
-                    (Kind::Opaque(_), "oauth2_introspection") => true,
-                    (Kind::Jwt(it), "jwt") => {
-                        let text = handler.config.to_string();
-                        it.signed_by.is_some_and(|issuer| text.contains(issuer))
-                    }
-                    _ => false,
-                };
+                let fits = |token: &Token| handler.fits(rule, token, tokens);
                 let path = self.path_for(&rule.path);
                 let places = Locations(places.into_iter().collect(), Vec::new());
                 (api.host.clone(), path, rule.methods.clone(), places, fitting(&fits))
@@ -433,7 +440,7 @@ impl Draw {
 
     fn mutated(&mut self, path: String) -> String {
         let last = path.rfind('/').unwrap_or(0);
-        match self.0.usize(..36) {
+        match self.0.usize(..50) {
             0 => format!("{path}/"),
             1 => format!("{path}/{}", self.pick(&["a", "b", "z"])),
             2 => path[..last.max(1)].to_owned(),
@@ -487,10 +494,47 @@ impl Draw {
     }
 }
 
+/// As Envoy normalizes a path before any filter sees it.
+fn without_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let last = path.rsplit('/').next();
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "." => {}
+            ".." => {
+                kept.pop();
+            }
+            name => kept.push(name),
+        }
+    }
+    if matches!(last, Some("." | "..")) {
+        kept.push("");
+    }
+    format!("/{}", kept.join("/"))
+}
+
 fn jwt_of(token: &Token) -> &super::tokens::Jwt {
     match &token.kind {
         Kind::Jwt(jwt) => jwt,
         Kind::Opaque(_) | Kind::Malformed => panic!("{} is no JWT", token.name),
+    }
+}
+
+// === impl Handler ===
+
+impl Handler {
+    /// Whether a token would satisfy it.
+    fn fits(&self, rule: &v1beta1::Rule, token: &Token, tokens: &Tokens) -> bool {
+        let authentications = rule.authentications();
+        match &token.kind {
+            Kind::Jwt(jwt) if !authentications.is_empty() => {
+                let authorizations = rule.authorizations();
+                let granted = |it: &Authorization| it.allows(Some(jwt), Differences::of(&Difference::ALL));
+                authentications.iter().any(|it| jwt.signed_by == Some(&it.issuer))
+                    && (authorizations.is_empty() || authorizations.iter().any(granted))
+            }
+            _ => self.accepts(&token.text, tokens, Differences::of(&Difference::ALL)),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What Istio makes of RequestAuthentications and AuthorizationPolicies, as Envoy's filters judge it.
 
 use super::differences::Difference::{
-    EscapedLetters, LiteralLetters, SchemeCase, ScopesAsText, UnneededToken,
+    BearerInside, EscapedLetters, IncompleteEscape, LiteralLetters, SchemeCase, ScopesAsText, UnneededToken,
 };
 use super::differences::Differences;
 use super::tokens::{Jwt, Tokens};
@@ -51,8 +51,8 @@ pub struct RoutePath {
     as_written: Regex,
     /// With its letters taken as letters.
     literally: Regex,
-    /// So, and with its escapes decoded.
-    decoded: Regex,
+    /// Both with the escapes decoded, if there are any.
+    decoded: Option<[Regex; 2]>,
 }
 
 /// `operation.paths`, one of them.
@@ -67,30 +67,49 @@ pub struct PolicyPath {
 
 impl RoutePath {
     pub fn new(path: &str) -> Self {
-        if path == "/*" {
-            let prefix = Regex::new("^/").unwrap();
-            return Self {
-                as_written: prefix.clone(),
-                literally: prefix.clone(),
-                decoded: prefix,
-            };
-        }
-        let expression = |path: &str| {
-            let path = path.replace("{**}", &format!("([{ROUTE_SEGMENT}/]|%[0-9a-fA-F]{{2}})*"));
-            path.replace("{*}", &format!("([{ROUTE_SEGMENT}]|%[0-9a-fA-F]{{2}})+"))
-        };
+        let [as_written, literally] = Self::regexes(path);
+        let decoded = path.contains('%').then(|| Self::regexes(&percent_decoded(path)));
         Self {
-            as_written: whole(&expression(path)),
-            literally: whole(&expression(&escaped(path))),
-            decoded: whole(&expression(&escaped(&percent_decoded(path)))),
+            as_written,
+            literally,
+            decoded,
         }
     }
 
-    pub fn matches(&self, path: &str, differences: Differences) -> bool {
-        self.as_written.is_match(path)
-            || differences.has(LiteralLetters) && self.literally.is_match(path)
-            || differences.has(EscapedLetters) && self.decoded.is_match(path)
+    /// As Kyma writes it, and with its letters taken as letters.
+    fn regexes(path: &str) -> [Regex; 2] {
+        if path == "/*" {
+            return [Regex::new("^/").unwrap(), Regex::new("^/").unwrap()];
+        }
+        [path.to_owned(), escaped(path)].map(|path| {
+            let path = path.replace("{**}", &format!("([{ROUTE_SEGMENT}/]|%[0-9a-fA-F]{{2}})*"));
+            whole(&path.replace("{*}", &format!("([{ROUTE_SEGMENT}]|%[0-9a-fA-F]{{2}})+")))
+        })
     }
+
+    pub fn matches(&self, path: &str, differences: Differences) -> bool {
+        let path = match differences.has(IncompleteEscape) {
+            true => with_letters_for_incomplete_escapes(path),
+            false => path.to_owned(),
+        };
+        let decoded = self.decoded.as_ref().filter(|_| differences.has(EscapedLetters));
+        match differences.has(LiteralLetters) {
+            true => self.literally.is_match(&path) || decoded.is_some_and(|it| it[1].is_match(&path)),
+            false => self.as_written.is_match(&path) || decoded.is_some_and(|it| it[0].is_match(&path)),
+        }
+    }
+}
+
+fn with_letters_for_incomplete_escapes(path: &str) -> String {
+    let mut pieces = path.split('%');
+    let mut made = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let digits = piece.get(..2).unwrap_or_default();
+        let whole = digits.len() == 2 && digits.bytes().all(|it| it.is_ascii_hexdigit());
+        made.push(if whole { '%' } else { '~' });
+        made.push_str(piece);
+    }
+    made
 }
 
 /// With everything escaped but the operators.
@@ -154,7 +173,10 @@ impl Authentication {
         let defaults = self.from_headers.is_empty() && self.from_params.is_empty();
         if defaults {
             for value in request.header_lines("authorization") {
-                found.extend(behind("Bearer ", value));
+                let inside = !value.starts_with("Bearer ");
+                if !(inside && look.differences.has(BearerInside)) {
+                    found.extend(behind("Bearer ", value));
+                }
                 let scheme = value.get(..7).unwrap_or_default();
                 let other_case = scheme != "Bearer " && scheme.eq_ignore_ascii_case("bearer ");
                 if other_case && look.differences.has(SchemeCase) {

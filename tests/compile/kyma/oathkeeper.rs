@@ -1,6 +1,9 @@
 //! Ory Oathkeeper, as Kyma installs it: which rule is for a request, and what that demands.
 
-use super::differences::Difference::{HostSpelling, Overlap, TrailingSlash};
+use super::differences::Difference::{
+    HeaderLines, HostSpelling, IncompleteEscape, IssuedInFuture, KeyId, Overlap, ScopeClaims, TrailingSlash,
+};
+use super::differences::Differences;
 use super::istio::whole;
 use super::tokens::{Tokens, keys_of};
 use super::{Answer, Look, percent_decoded};
@@ -19,6 +22,7 @@ pub struct Handler {
 
 /// A rule.
 pub struct Rule {
+    path: String,
     /// `http(s)://HOST<PATH>`
     url: Regex,
     methods: Vec<String>,
@@ -42,6 +46,7 @@ impl Rule {
     pub fn new(host: &str, path: &str, methods: &[String], authenticators: Vec<Handler>) -> Self {
         let host = regex::escape(host);
         Self {
+            path: path.to_owned(),
             url: whole(&format!("(http|https)://{host}({path})")),
             methods: methods.to_vec(),
             authenticators,
@@ -54,10 +59,14 @@ impl Rule {
     }
 }
 
-/// Exactly one rule must be for a request.
-pub fn judge<'r>(look: &Look<'_>, rules: impl Iterator<Item = &'r Rule>) -> Answer {
+/// Exactly one rule must be for a request; it has come by the route of `routed`, a path.
+pub fn judge<'r>(
+    look: &Look<'_>,
+    routed: &str,
+    rules: impl Iterator<Item = &'r Rule>,
+) -> Answer {
     let request = look.request;
-    if !has_whole_escapes(request.path_alone()) {
+    if !has_whole_escapes(request.path_alone()) && !look.differences.has(IncompleteEscape) {
         return Answer::Refused(400, "not an URL to Go");
     }
     let mut authority = request.authority.clone();
@@ -71,11 +80,12 @@ pub fn judge<'r>(look: &Look<'_>, rules: impl Iterator<Item = &'r Rule>) -> Answ
         path.push('/');
     }
     let url = format!("https://{authority}{path}");
-    let mut matching = rules.filter(|rule| rule.matches(look, &url));
-    let Some(rule) = matching.next() else {
+    let matching: Vec<_> = rules.filter(|rule| rule.matches(look, &url)).collect();
+    let of_route = matching.iter().find(|rule| rule.path == routed);
+    let Some(rule) = of_route.or(matching.first()) else {
         return Answer::Refused(404, "no Oathkeeper rule");
     };
-    if matching.next().is_some() && !look.differences.has(Overlap) {
+    if matching.len() > 1 && !look.differences.has(Overlap) {
         return Answer::Refused(500, "several Oathkeeper rules");
     }
     for authenticator in &rule.authenticators {
@@ -119,13 +129,25 @@ impl Handler {
         texts.map(str::to_owned).collect()
     }
 
+    /// Whether it wants a token, and would take this one.
+    pub fn accepts(&self, token: &str, tokens: &Tokens, differences: Differences) -> bool {
+        let outcome = match self.handler.as_str() {
+            "jwt" => self.judge_jwt(token, tokens, differences),
+            "oauth2_introspection" => self.judge_introspected(&tokens.introspect(token), tokens),
+            _ => Outcome::NotResponsible,
+        };
+        matches!(outcome, Outcome::Success)
+    }
+
     fn run(&self, look: &Look<'_>) -> Outcome {
         match self.handler.as_str() {
             "noop" => Outcome::Success,
             "unauthorized" => Outcome::Refused(401),
             "jwt" | "oauth2_introspection" => match self.token(look) {
                 None => Outcome::NotResponsible,
-                Some(token) if self.handler == "jwt" => self.judge_jwt(&token, look.tokens),
+                Some(token) if self.handler == "jwt" => {
+                    self.judge_jwt(&token, look.tokens, look.differences)
+                }
                 Some(token) => self.judge_introspected(&look.tokens.introspect(&token), look.tokens),
             },
             other => panic!("no such handler in the model: {other}"),
@@ -136,16 +158,18 @@ impl Handler {
     fn token(&self, look: &Look<'_>) -> Option<String> {
         let from = self.config.pointer("/token_from/header").and_then(Value::as_str);
         let name = from.unwrap_or("authorization").to_ascii_lowercase();
-        let value = look.request.header_lines(&name).next()?;
+        let lines = if look.differences.has(HeaderLines) { usize::MAX } else { 1 };
+        let mut lines = look.request.header_lines(&name).take(lines);
         if name != "authorization" {
-            return Some(value.to_owned()).filter(|it| !it.is_empty());
+            return lines.next().filter(|it| !it.is_empty()).map(str::to_owned);
         }
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.to_owned())
+        let schemes = lines.filter_map(|line| line.split_once(' '));
+        let mut bearer = schemes.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        bearer.next().map(|(_, token)| token.to_owned())
     }
 
     /// Whatever fails is 401.
-    fn judge_jwt(&self, text: &str, tokens: &Tokens) -> Outcome {
+    fn judge_jwt(&self, text: &str, tokens: &Tokens, differences: Differences) -> Outcome {
         if text.split('.').count() != 3 {
             return Outcome::NotResponsible;
         }
@@ -156,17 +180,20 @@ impl Handler {
             let signed = jwt.signed_by.is_some_and(|it| sources.contains(&keys_of(it)));
             let issuers = self.texts("trusted_issuers");
             let trusted = text_of("iss").is_some_and(|it| issuers.iter().any(|known| known == it));
-            let scopes = ["scp", "scope", "scopes"];
-            let scopes = scopes.iter().find_map(|claim| jwt.claims.get(*claim));
-            jwt.has_key_id
+            let scopes = ["scp", "scope", "scopes"].iter();
+            let mut scopes = scopes.filter_map(|claim| jwt.claims.get(*claim));
+            let granted = self.has_scopes(&words(scopes.next()), JWT_SCOPES)
+                || differences.has(ScopeClaims)
+                    && scopes.any(|it| self.has_scopes(&words(Some(it)), JWT_SCOPES));
+            (jwt.has_key_id || differences.has(KeyId))
                 && jwt.algorithm == "RS256"
                 && signed
                 && (issuers.is_empty() || trusted)
                 && time("exp").is_none_or(|exp| tokens.now <= exp)
                 && time("nbf").is_none_or(|nbf| nbf <= tokens.now)
-                && time("iat").is_none_or(|iat| iat <= tokens.now)
+                && (differences.has(IssuedInFuture) || time("iat").is_none_or(|iat| iat <= tokens.now))
                 && self.has_audiences(&jwt.claims)
-                && self.has_scopes(&words(scopes), JWT_SCOPES)
+                && granted
         });
         if good { Outcome::Success } else { Outcome::Refused(401) }
     }

@@ -139,7 +139,7 @@ impl Mesh {
         let mut caller = Caller::Gateway;
         if !direct {
             let access = self.made.iter().filter_map(|made| made.access.as_ref());
-            let answer = oathkeeper::judge(look, access);
+            let answer = oathkeeper::judge(look, &rule.path, access);
             if answer != Answer::Allowed {
                 return answer;
             }

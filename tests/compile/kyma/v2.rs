@@ -2,7 +2,7 @@
 //! CUSTOM policies, one RequestAuthentication of all rules, and the ALLOW policies of all rules, of
 //! which any may let a request in.
 
-use super::differences::Difference::{Overlap, OtherHosts};
+use super::differences::Difference::{OtherHosts, Overlap, OwnPlaces};
 use super::istio::{
     Authentication, Authorization, PolicyPath, RoutePath, authenticate, has_principal,
 };
@@ -131,9 +131,13 @@ impl Mesh {
             .filter_map(|made| self.rule(made).jwt())
             .flat_map(|jwt| &jwt.authentications)
             .collect();
-        let Ok(jwt) = authenticate(look, &authentications) else {
+        let Ok(mut jwt) = authenticate(look, &authentications) else {
             return Answer::Refused(401, "jwt_authn");
         };
+        if let (true, Some(demand)) = (look.differences.has(OwnPlaces), self.rule(routed).jwt()) {
+            let own: Vec<_> = demand.authentications.iter().collect();
+            jwt = authenticate(look, &own).unwrap_or(jwt);
+        }
         let allowed = here().filter(|made| self.is_to(made, look)).any(|made| {
             let Some(demand) = self.rule(made).jwt() else {
                 return true;

@@ -88,8 +88,13 @@ impl<'a> Gateway<'a> {
                 }
                 Step::Call(call) => {
                     let reply = self.answer(asked, &call.question, &call.http);
-                    let answer =
-                        answered(self.policy, &mut self.caches, &call.question, Some(reply), now);
+                    let answer = answered(
+                        self.policy,
+                        &mut self.caches,
+                        &call.question,
+                        Some(reply),
+                        now,
+                    );
                     answers.given.extend(answer);
                 }
             }
@@ -100,8 +105,12 @@ impl<'a> Gateway<'a> {
     fn fetch(&mut self, now: Duration) {
         for fetch in self.keys.due(now) {
             let uri = format!("https://{}{}", fetch.from.authority, fetch.from.path);
-            let reply = self.tokens.key_set(&uri).map(|keys| Reply::ok(keys.as_bytes()));
-            self.keys.fetched(fetch.source, reply.ok_or(FetchFailure::NotSent), now);
+            let reply = self
+                .tokens
+                .key_set(&uri)
+                .map(|keys| Reply::ok(keys.as_bytes()));
+            self.keys
+                .fetched(fetch.source, reply.ok_or(FetchFailure::NotSent), now);
         }
     }
 
@@ -115,7 +124,9 @@ impl<'a> Gateway<'a> {
             Question::Introspection { .. } => {
                 let body = String::from_utf8_lossy(&http.body);
                 let mut pairs = body.split('&').filter_map(|pair| pair.split_once('='));
-                let token = pairs.find(|(name, _)| *name == "token").map_or("", |(_, it)| it);
+                let token = pairs
+                    .find(|(name, _)| *name == "token")
+                    .map_or("", |(_, it)| it);
                 let token = percent_decode(token.as_bytes()).decode_utf8_lossy();
                 reply(200, self.tokens.introspect(&token).to_string())
             }

@@ -10,8 +10,12 @@ use serde_json::{Value, json};
 /// # Errors
 /// Something cannot be carried over.
 pub fn compiled(manifests: &str) -> Result<Policy, String> {
-    let documents = manifests.split("---\n").map(serde_saphyr::from_str::<Value>);
-    let documents: Vec<Value> = documents.collect::<Result<_, _>>().map_err(|it| it.to_string())?;
+    let documents = manifests
+        .split("---\n")
+        .map(serde_saphyr::from_str::<Value>);
+    let documents: Vec<Value> = documents
+        .collect::<Result<_, _>>()
+        .map_err(|it| it.to_string())?;
     let config = configuration(&documents)?.to_string();
     let config = Config::read(config.as_bytes()).map_err(|faults| {
         let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
@@ -21,7 +25,9 @@ pub fn compiled(manifests: &str) -> Result<Policy, String> {
 }
 
 fn configuration(documents: &[Value]) -> Result<Value, String> {
-    let istio = documents.iter().any(|it| it.to_string().contains("jwtHandler: istio"));
+    let istio = documents
+        .iter()
+        .any(|it| it.to_string().contains("jwtHandler: istio"));
     let mut config = json!({
         "version": 1, "defaultAction": "DENY",
         "extensionProviders": [], "introspectionProviders": [], "apiRules": [],
@@ -41,11 +47,17 @@ fn configuration(documents: &[Value]) -> Result<Value, String> {
             }
             (Some("APIRule"), "gateway.kyma-project.io/v1beta1") => {
                 let rules = v1beta1_rules(&document["spec"], istio, &mut config)?;
-                push(&mut config["apiRules"], entry(document, json!([document["spec"]["host"]]), rules));
+                push(
+                    &mut config["apiRules"],
+                    entry(document, json!([document["spec"]["host"]]), rules),
+                );
             }
             (Some("APIRule"), _) => {
                 let spec = &document["spec"];
-                push(&mut config["apiRules"], entry(document, spec["hosts"].clone(), v2_rules(spec)));
+                push(
+                    &mut config["apiRules"],
+                    entry(document, spec["hosts"].clone(), v2_rules(spec)),
+                );
             }
             _ => {}
         }
@@ -73,15 +85,23 @@ fn v2_rules(spec: &Value) -> Vec<Value> {
     for (index, rule) in rules.iter().enumerate() {
         let path = rule["path"].as_str().unwrap();
         // What the policies of this rule leave out although another rule does not take it.
-        let first = rules.iter().position(|it| it["path"] == rule["path"]).unwrap_or(index);
+        let first = rules
+            .iter()
+            .position(|it| it["path"] == rule["path"])
+            .unwrap_or(index);
         for earlier in &rules[..first] {
             let left_out = earlier["path"].as_str().unwrap();
             let methods = list(&rule["methods"]);
-            let shares = methods.iter().any(|it| list(&earlier["methods"]).contains(it));
+            let shares = methods
+                .iter()
+                .any(|it| list(&earlier["methods"]).contains(it));
             if !shares || ["/", "/*", "/{**}"].contains(&left_out) {
                 continue;
             }
-            let missing: Vec<_> = methods.iter().filter(|it| !is_taken(&made, left_out, it)).collect();
+            let missing: Vec<_> = methods
+                .iter()
+                .filter(|it| !is_taken(&made, left_out, it))
+                .collect();
             if !missing.is_empty() {
                 made.push(json!({"path": left_out, "methods": missing, "deny": true}));
             }
@@ -123,8 +143,15 @@ fn jwt(jwt: &Value) -> Value {
 
 fn v1beta1_rules(spec: &Value, istio: bool, config: &mut Value) -> Result<Vec<Value>, String> {
     let rules = list(&spec["rules"]);
-    let handler = |rule: &Value| rule["accessStrategies"][0]["handler"].as_str().unwrap().to_owned();
-    let guarded = rules.iter().any(|it| ["jwt", "no_auth"].contains(&handler(it).as_str()));
+    let handler = |rule: &Value| {
+        rule["accessStrategies"][0]["handler"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let guarded = rules
+        .iter()
+        .any(|it| ["jwt", "no_auth"].contains(&handler(it).as_str()));
     let mut made: Vec<Value> = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
         if rules[..index].iter().any(|it| it["path"] == rule["path"]) {
@@ -133,10 +160,20 @@ fn v1beta1_rules(spec: &Value, istio: bool, config: &mut Value) -> Result<Vec<Va
         let strategies = ["allow", "no_auth"];
         let direct = |rule: &Value| strategies.contains(&handler(rule).as_str());
         // One route for all rules of a path: to the workload, or to Oathkeeper, which knows them all.
-        let same = rules.iter().filter(|it| it["path"] == rule["path"] && !direct(it));
-        let same: Vec<_> = if istio || direct(rule) { vec![rule] } else { same.collect() };
+        let same = rules
+            .iter()
+            .filter(|it| it["path"] == rule["path"] && !direct(it));
+        let same: Vec<_> = if istio || direct(rule) {
+            vec![rule]
+        } else {
+            same.collect()
+        };
         for one in same {
-            let path = if istio && one["path"] == "/*" && handler(one) != "noop" && handler(one) != "oauth2_introspection" {
+            let path = if istio
+                && one["path"] == "/*"
+                && handler(one) != "noop"
+                && handler(one) != "oauth2_introspection"
+            {
                 json!("/.*")
             } else {
                 one["path"].clone()
@@ -152,7 +189,11 @@ fn v1beta1_rules(spec: &Value, istio: bool, config: &mut Value) -> Result<Vec<Va
             made.push(entry);
         }
         // The route takes what its rules do not.
-        let path = if istio && rule["path"] == "/*" { json!("/.*") } else { rule["path"].clone() };
+        let path = if istio && rule["path"] == "/*" {
+            json!("/.*")
+        } else {
+            rule["path"].clone()
+        };
         if istio && handler(rule) == "allow" && guarded || !istio && !direct(rule) {
             made.push(json!({"pathRegex": path, "deny": true}));
         } else if istio && !direct(rule) && handler(rule) != "jwt" {
@@ -204,7 +245,10 @@ fn v1beta1_strategy(entry: &mut Value, strategy: &Value, istio: bool, config: &m
 
 fn authorization(ask: &Value) -> Value {
     let mut authorization = json!({});
-    for (name, theirs) in [("requiredScopes", "required_scope"), ("audiences", "target_audience")] {
+    for (name, theirs) in [
+        ("requiredScopes", "required_scope"),
+        ("audiences", "target_audience"),
+    ] {
         if ask[theirs].is_array() {
             authorization[name] = ask[theirs].clone();
         }

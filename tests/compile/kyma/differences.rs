@@ -30,9 +30,9 @@ pub enum Difference {
 }
 
 use Difference::{
-    BearerInside, HeaderLines, OwnPlaces, ScopeClaims,
-    EscapedLetters, HostSpelling, IncompleteEscape, IssuedInFuture, KeyId, LiteralLetters, OtherHosts, Overlap, PathsAsExpressions,
-    SchemeCase, ScopesAsText, SharedWorkload, TrailingSlash, UnneededToken,
+    BearerInside, EscapedLetters, HeaderLines, HostSpelling, IncompleteEscape, IssuedInFuture,
+    KeyId, LiteralLetters, OtherHosts, Overlap, OwnPlaces, PathsAsExpressions, SchemeCase,
+    ScopeClaims, ScopesAsText, SharedWorkload, TrailingSlash, UnneededToken,
 };
 
 /// Some of them.
@@ -85,7 +85,9 @@ impl Difference {
             HostSpelling => {
                 "a port, a trailing dot or another case in Host names the same host; Kyma: 403 or 404"
             }
-            EscapedLetters => "an escape in a path is also the letter it stands for; Kyma: only the escape",
+            EscapedLetters => {
+                "an escape in a path is also the letter it stands for; Kyma: only the escape"
+            }
             TrailingSlash => "a path is judged as sent; Oathkeeper: without its trailing slash",
             PathsAsExpressions => {
                 "a path of v1beta1 is an expression; Kyma with jwtHandler istio: a text or prefix in its \
@@ -95,12 +97,16 @@ impl Difference {
                 "an APIRule of v1beta1 decides by its own rules; Kyma: 403 if only policies of others \
                  guard the workload"
             }
-            IncompleteEscape => "`%` without two digits is a letter; Kyma: no route, Oathkeeper: 400",
+            IncompleteEscape => {
+                "`%` without two digits is a letter; Kyma: no route, Oathkeeper: 400"
+            }
             IssuedInFuture => "`iat` is no condition; Oathkeeper: 401 while it is in the future",
             ScopeClaims => {
                 "scopes may be in `scp`, `scope` or `scopes`; Oathkeeper: in the first of them that is there"
             }
-            BearerInside => "`Bearer` behind something else is no token; Kyma: the token behind it counts",
+            BearerInside => {
+                "`Bearer` behind something else is no token; Kyma: the token behind it counts"
+            }
             OwnPlaces => {
                 "a token counts where the rule itself looks for one; Kyma: the first that any rule of the \
                  workload verifies"
@@ -117,7 +123,11 @@ impl Differences {
     pub const NONE: Self = Self(0);
 
     pub fn of(differences: &[Difference]) -> Self {
-        Self(differences.iter().fold(0, |bits, it| bits | 1 << *it as u32))
+        Self(
+            differences
+                .iter()
+                .fold(0, |bits, it| bits | 1 << *it as u32),
+        )
     }
 
     pub fn has(self, difference: Difference) -> bool {
@@ -142,7 +152,11 @@ pub fn explained(
     // Take away what is not needed, one after the other.
     let mut needed = meant.to_vec();
     for difference in meant {
-        let rest: Vec<_> = needed.iter().copied().filter(|it| it != difference).collect();
+        let rest: Vec<_> = needed
+            .iter()
+            .copied()
+            .filter(|it| it != difference)
+            .collect();
         if allows(&rest) {
             needed = rest;
         }

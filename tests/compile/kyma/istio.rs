@@ -1,7 +1,8 @@
 //! What Istio makes of RequestAuthentications and AuthorizationPolicies, as Envoy's filters judge it.
 
 use super::differences::Difference::{
-    BearerInside, EscapedLetters, IncompleteEscape, LiteralLetters, SchemeCase, ScopesAsText, UnneededToken,
+    BearerInside, EscapedLetters, IncompleteEscape, LiteralLetters, SchemeCase, ScopesAsText,
+    UnneededToken,
 };
 use super::differences::Differences;
 use super::tokens::{Jwt, Tokens};
@@ -68,7 +69,9 @@ pub struct PolicyPath {
 impl RoutePath {
     pub fn new(path: &str) -> Self {
         let [as_written, literally] = Self::regexes(path);
-        let decoded = path.contains('%').then(|| Self::regexes(&percent_decoded(path)));
+        let decoded = path
+            .contains('%')
+            .then(|| Self::regexes(&percent_decoded(path)));
         Self {
             as_written,
             literally,
@@ -92,10 +95,17 @@ impl RoutePath {
             true => with_letters_for_incomplete_escapes(path),
             false => path.to_owned(),
         };
-        let decoded = self.decoded.as_ref().filter(|_| differences.has(EscapedLetters));
+        let decoded = self
+            .decoded
+            .as_ref()
+            .filter(|_| differences.has(EscapedLetters));
         match differences.has(LiteralLetters) {
-            true => self.literally.is_match(&path) || decoded.is_some_and(|it| it[1].is_match(&path)),
-            false => self.as_written.is_match(&path) || decoded.is_some_and(|it| it[0].is_match(&path)),
+            true => {
+                self.literally.is_match(&path) || decoded.is_some_and(|it| it[1].is_match(&path))
+            }
+            false => {
+                self.as_written.is_match(&path) || decoded.is_some_and(|it| it[0].is_match(&path))
+            }
         }
     }
 }
@@ -115,7 +125,9 @@ fn with_letters_for_incomplete_escapes(path: &str) -> String {
 /// With everything escaped but the operators.
 fn escaped(path: &str) -> String {
     let escaped = regex::escape(path);
-    escaped.replace(r"\{\*\*\}", "{**}").replace(r"\{\*\}", "{*}")
+    escaped
+        .replace(r"\{\*\*\}", "{**}")
+        .replace(r"\{\*\}", "{*}")
 }
 
 /// An expression that must match from the beginning to the end.
@@ -223,10 +235,7 @@ fn behind(prefix: &str, value: &str) -> Option<String> {
 ///
 /// # Errors
 /// The answer is 401.
-pub fn authenticate<'t>(
-    look: &Look<'t>,
-    rules: &[&Authentication],
-) -> Result<Option<&'t Jwt>, ()> {
+pub fn authenticate<'t>(look: &Look<'t>, rules: &[&Authentication]) -> Result<Option<&'t Jwt>, ()> {
     let mut rules = rules.to_vec();
     rules.sort_by(|one, other| one.issuer.cmp(&other.issuer));
     let mut bad = false;

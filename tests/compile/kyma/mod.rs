@@ -150,13 +150,59 @@ impl Look<'_> {
         if self.differences.has(differences::Difference::HostSpelling) {
             name = name.strip_suffix('.').unwrap_or(name);
         }
-        let fitting = hosts.enumerate().filter(|(_, host)| match host.strip_prefix('*') {
-            Some(suffix) => name.len() > suffix.len() && name.ends_with(suffix),
-            None => name == *host,
-        });
+        let fitting = hosts
+            .enumerate()
+            .filter(|(_, host)| match host.strip_prefix('*') {
+                Some(suffix) => name.len() > suffix.len() && name.ends_with(suffix),
+                None => name == *host,
+            });
         let rank = |host: &str| (!host.starts_with('*'), host.len());
         fitting
             .max_by_key(|(_, host)| rank(host))
             .map(|(index, _)| index)
+    }
+}
+
+/// For the tests of the models themselves: a request, and what becomes of it.
+#[cfg(test)]
+mod asking {
+    use super::differences::Differences;
+    use super::{Answer, ApiRules, Cluster, Request};
+    use crate::TOKENS;
+
+    /// `METHOD URL`, with headers behind it: `NAME: VALUE`. `<NAME>` is a token.
+    pub fn asked(line: &str, headers: &[&str]) -> Request {
+        let (method, url) = line.split_once(' ').unwrap();
+        let rest = url.strip_prefix("https://").unwrap();
+        let (authority, path) = rest.split_at(rest.find('/').unwrap());
+        let header = |header: &&str| {
+            let (name, value) = header.split_once(": ").unwrap();
+            (name.to_owned(), with_token(value))
+        };
+        Request {
+            method: method.to_owned(),
+            authority: authority.to_owned(),
+            path: with_token(path),
+            headers: headers.iter().map(header).collect(),
+            refused_by: [].into(),
+        }
+    }
+
+    fn with_token(text: &str) -> String {
+        match text
+            .split_once('<')
+            .and_then(|(before, rest)| Some((before, rest.split_once('>')?)))
+        {
+            Some((before, (name, behind))) => format!("{before}{}{behind}", TOKENS.named(name)),
+            None => text.to_owned(),
+        }
+    }
+
+    /// The status, 200 if it is allowed.
+    pub fn status(rules: ApiRules, request: &Request) -> u16 {
+        match (Cluster { rules }).judge(request, &TOKENS, Differences::NONE) {
+            Answer::Allowed => 200,
+            Answer::Refused(status, _) => status,
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Ory Oathkeeper, as Kyma installs it: which rule is for a request, and what that demands.
 
 use super::differences::Difference::{
-    HeaderLines, HostSpelling, IncompleteEscape, IssuedInFuture, KeyId, Overlap, ScopeClaims, TrailingSlash,
+    HeaderLines, HostSpelling, IncompleteEscape, IssuedInFuture, KeyId, Overlap, ScopeClaims,
+    TrailingSlash,
 };
 use super::differences::Differences;
 use super::istio::whole;
@@ -60,11 +61,7 @@ impl Rule {
 }
 
 /// Exactly one rule must be for a request; it has come by the route of `routed`, a path.
-pub fn judge<'r>(
-    look: &Look<'_>,
-    routed: &str,
-    rules: impl Iterator<Item = &'r Rule>,
-) -> Answer {
+pub fn judge<'r>(look: &Look<'_>, routed: &str, rules: impl Iterator<Item = &'r Rule>) -> Answer {
     let request = look.request;
     if !has_whole_escapes(request.path_alone()) && !look.differences.has(IncompleteEscape) {
         return Answer::Refused(400, "not an URL to Go");
@@ -148,7 +145,9 @@ impl Handler {
                 Some(token) if self.handler == "jwt" => {
                     self.judge_jwt(&token, look.tokens, look.differences)
                 }
-                Some(token) => self.judge_introspected(&look.tokens.introspect(&token), look.tokens),
+                Some(token) => {
+                    self.judge_introspected(&look.tokens.introspect(&token), look.tokens)
+                }
             },
             other => panic!("no such handler in the model: {other}"),
         }
@@ -156,9 +155,16 @@ impl Handler {
 
     /// `token_from`; by default what stands behind `bearer` in `Authorization`.
     fn token(&self, look: &Look<'_>) -> Option<String> {
-        let from = self.config.pointer("/token_from/header").and_then(Value::as_str);
+        let from = self
+            .config
+            .pointer("/token_from/header")
+            .and_then(Value::as_str);
         let name = from.unwrap_or("authorization").to_ascii_lowercase();
-        let lines = if look.differences.has(HeaderLines) { usize::MAX } else { 1 };
+        let lines = if look.differences.has(HeaderLines) {
+            usize::MAX
+        } else {
+            1
+        };
         let mut lines = look.request.header_lines(&name).take(lines);
         if name != "authorization" {
             return lines.next().filter(|it| !it.is_empty()).map(str::to_owned);
@@ -177,7 +183,9 @@ impl Handler {
             let text_of = |claim: &str| jwt.claims.get(claim).and_then(Value::as_str);
             let time = |claim: &str| jwt.claims.get(claim).and_then(Value::as_u64);
             let sources = self.texts("jwks_urls");
-            let signed = jwt.signed_by.is_some_and(|it| sources.contains(&keys_of(it)));
+            let signed = jwt
+                .signed_by
+                .is_some_and(|it| sources.contains(&keys_of(it)));
             let issuers = self.texts("trusted_issuers");
             let trusted = text_of("iss").is_some_and(|it| issuers.iter().any(|known| known == it));
             let scopes = ["scp", "scope", "scopes"].iter();
@@ -191,15 +199,23 @@ impl Handler {
                 && (issuers.is_empty() || trusted)
                 && time("exp").is_none_or(|exp| tokens.now <= exp)
                 && time("nbf").is_none_or(|nbf| nbf <= tokens.now)
-                && (differences.has(IssuedInFuture) || time("iat").is_none_or(|iat| iat <= tokens.now))
+                && (differences.has(IssuedInFuture)
+                    || time("iat").is_none_or(|iat| iat <= tokens.now))
                 && self.has_audiences(&jwt.claims)
                 && granted
         });
-        if good { Outcome::Success } else { Outcome::Refused(401) }
+        if good {
+            Outcome::Success
+        } else {
+            Outcome::Refused(401)
+        }
     }
 
     fn judge_introspected(&self, reply: &Value, tokens: &Tokens) -> Outcome {
-        let kind = reply.get("token_use").and_then(Value::as_str).unwrap_or_default();
+        let kind = reply
+            .get("token_use")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let trusted = self.texts("trusted_issuers");
         let issuer = reply.get("iss").and_then(Value::as_str).unwrap_or_default();
         let expiry = reply.get("exp").and_then(Value::as_u64).unwrap_or_default();
@@ -222,7 +238,9 @@ impl Handler {
             Some(Value::String(one)) => vec![one.clone()],
             list => words(list),
         };
-        self.texts("target_audience").iter().all(|it| known.contains(it))
+        self.texts("target_audience")
+            .iter()
+            .all(|it| known.contains(it))
     }
 
     fn has_scopes(&self, granted: &[String], covers: fn(&str, &str) -> bool) -> bool {
@@ -246,14 +264,18 @@ fn words(value: Option<&Value>) -> Vec<String> {
 
 /// `*` is one segment that is not empty, at the end one or more.
 fn wildcard(granted: &str, wanted: &str) -> bool {
-    let (granted, wanted): (Vec<_>, Vec<_>) = (granted.split('.').collect(), wanted.split('.').collect());
+    let (granted, wanted): (Vec<_>, Vec<_>) =
+        (granted.split('.').collect(), wanted.split('.').collect());
     if granted.len() > wanted.len() {
         return false;
     }
     let open = granted.last() == Some(&"*");
-    let fits = granted.iter().zip(&wanted).all(|(granted, wanted)| match *granted {
-        "*" => !wanted.is_empty(),
-        name => name == *wanted,
-    });
+    let fits = granted
+        .iter()
+        .zip(&wanted)
+        .all(|(granted, wanted)| match *granted {
+            "*" => !wanted.is_empty(),
+            name => name == *wanted,
+        });
     fits && (open || granted.len() == wanted.len())
 }

@@ -105,8 +105,20 @@ impl Tokens {
         }
         let rich = json!({"scope": "read write admin", "aud": ["shop", "till"]});
         add("ES256", es256, Some(iss), json!({}), with(rich.clone()));
-        add("no kid", rs256, Some(iss), json!({"kid": null}), with(rich.clone()));
-        add("a stranger's key", &Key::stranger(rs256.kid()), None, json!({}), with(rich.clone()));
+        add(
+            "no kid",
+            rs256,
+            Some(iss),
+            json!({"kid": null}),
+            with(rich.clone()),
+        );
+        add(
+            "a stranger's key",
+            &Key::stranger(rs256.kid()),
+            None,
+            json!({}),
+            with(rich.clone()),
+        );
         for (what, over) in [
             ("expired", json!({"exp": now - 3600})),
             ("just expired", json!({"exp": now - 30})),
@@ -119,7 +131,13 @@ impl Tokens {
         ] {
             let mut members = rich.as_object().unwrap().clone();
             members.extend(over.as_object().unwrap().clone());
-            add(what, rs256, Some(iss), json!({}), with(Value::Object(members)));
+            add(
+                what,
+                rs256,
+                Some(iss),
+                json!({}),
+                with(Value::Object(members)),
+            );
         }
         let whole = sign_with(rs256, &with(json!({"jti": "broken"})), json!({}));
         let broken = Jwt {
@@ -136,31 +154,61 @@ impl Tokens {
         let live = self.now + 3600;
         for (name, reply) in [
             ("read", json!({"active": true, "scope": "read", "sub": "u"})),
-            ("write", json!({"active": true, "scope": "read write", "sub": "u", "exp": live})),
+            (
+                "write",
+                json!({"active": true, "scope": "read write", "sub": "u", "exp": live}),
+            ),
             (
                 "rich",
                 json!({"active": true, "scope": "read write admin", "sub": "u", "aud": ["shop", "till"],
                        "iss": ONE, "exp": live}),
             ),
             ("no-scope", json!({"active": true, "sub": "u"})),
-            ("shop", json!({"active": true, "scope": "read", "aud": "shop", "iss": TWO})),
-            ("past", json!({"active": true, "scope": "read write", "exp": self.now - 5})),
+            (
+                "shop",
+                json!({"active": true, "scope": "read", "aud": "shop", "iss": TWO}),
+            ),
+            (
+                "past",
+                json!({"active": true, "scope": "read write", "exp": self.now - 5}),
+            ),
             (
                 "refresh",
                 json!({"active": true, "scope": "read write", "token_use": "refresh_token"}),
             ),
             ("revoked", json!({"active": false})),
         ] {
-            self.add(format!("opaque: {name}"), format!("opaque-{name}"), Kind::Opaque(reply));
+            self.add(
+                format!("opaque: {name}"),
+                format!("opaque-{name}"),
+                Kind::Opaque(reply),
+            );
         }
         for text in ["x.y.z", "not~a~token"] {
-            self.add(format!("malformed: {text}"), text.to_owned(), Kind::Malformed);
+            self.add(
+                format!("malformed: {text}"),
+                text.to_owned(),
+                Kind::Malformed,
+            );
         }
     }
 
     fn add(&mut self, name: String, text: String, kind: Kind) {
         self.by_text.insert(text.clone(), self.list.len());
         self.list.push(Token { name, text, kind });
+    }
+
+    /// The text of a token.
+    pub fn named(&self, name: &str) -> &str {
+        let found = self.list.iter().find(|token| token.name == name);
+        &found.unwrap_or_else(|| panic!("no token `{name}`")).text
+    }
+
+    /// The places in the list of those that fit.
+    pub fn indices(&self, fits: impl Fn(&Token) -> bool) -> Vec<usize> {
+        let all = self.list.iter().enumerate();
+        let fitting = all.filter(|(_, token)| fits(token));
+        fitting.map(|(index, _)| index).collect()
     }
 
     pub fn find(&self, text: &str) -> Option<&Token> {
@@ -184,20 +232,34 @@ impl Tokens {
 
     /// The text of a key set, by where it is.
     pub fn key_set(&self, uri: &str) -> Option<&str> {
-        let found = self.key_sets.iter().find(|(issuer, _)| keys_of(issuer) == uri);
+        let found = self
+            .key_sets
+            .iter()
+            .find(|(issuer, _)| keys_of(issuer) == uri);
         found.map(|(_, keys)| keys.as_str())
     }
 
     /// A request as one can read it: the names of tokens in place of their texts.
     pub fn told(&self, request: &Request) -> String {
-        let lines = request.headers.iter().map(|(name, value)| format!("\n  {name}: {value}"));
+        let lines = request
+            .headers
+            .iter()
+            .map(|(name, value)| format!("\n  {name}: {value}"));
         let refused = &request.refused_by;
         let refused = match refused.is_empty() {
             true => String::new(),
             false => format!("\n  (authorizers that refuse: {refused:?})"),
         };
-        let Request { method, authority, path, .. } = request;
-        let mut told = format!("{method} https://{authority}{path}{}{refused}", lines.collect::<String>());
+        let Request {
+            method,
+            authority,
+            path,
+            ..
+        } = request;
+        let mut told = format!(
+            "{method} https://{authority}{path}{}{refused}",
+            lines.collect::<String>()
+        );
         for token in &self.list {
             if told.contains(&token.text) && !matches!(token.kind, Kind::Malformed) {
                 let what = match &token.kind {
@@ -228,6 +290,9 @@ fn claims_of_good_tokens() -> Vec<(String, Value)> {
         }
     }
     // Another claim comes first, and does not have it.
-    all.push(("split".to_owned(), json!({"scp": ["read"], "scope": "write", "aud": "shop"})));
+    all.push((
+        "split".to_owned(),
+        json!({"scp": ["read"], "scope": "write", "aud": "shop"}),
+    ));
     all
 }

@@ -57,7 +57,9 @@ enum Caller {
 
 impl Rule {
     fn has(&self, handler: &str) -> bool {
-        self.access_strategies.iter().any(|it| it.handler == handler)
+        self.access_strategies
+            .iter()
+            .any(|it| it.handler == handler)
     }
 
     /// Of `jwt` in the form that Istio's handler takes.
@@ -108,7 +110,11 @@ impl Mesh {
                 });
             }
         }
-        Self { handler, apis, made }
+        Self {
+            handler,
+            apis,
+            made,
+        }
     }
 
     pub fn apis(&self) -> &[ApiRule] {
@@ -160,8 +166,9 @@ impl Mesh {
                 self.apis[made.api].service == *service && (!alone || made.api == api)
             })
         };
-        let authentications: Vec<_> =
-            here().flat_map(|made| self.rule(made).authentications()).collect();
+        let authentications: Vec<_> = here()
+            .flat_map(|made| self.rule(made).authentications())
+            .collect();
         let authentications: Vec<_> = authentications.iter().collect();
         let Ok(jwt) = authenticate(look, &authentications) else {
             return Answer::Refused(401, "jwt_authn");
@@ -184,7 +191,9 @@ impl Mesh {
             };
             let authorizations = rule.authorizations();
             let granted = authorizations.is_empty()
-                || authorizations.iter().any(|it| it.allows(jwt, look.differences));
+                || authorizations
+                    .iter()
+                    .any(|it| it.allows(jwt, look.differences));
             is_path && rule.methods.contains(&look.request.method) && is_from && granted
         });
         match allowed {
@@ -261,7 +270,9 @@ mutators:
 impl ApiRule {
     /// Kyma writes policies for all rules of an APIRule or for none.
     fn has_policies(&self) -> bool {
-        self.rules.iter().any(|it| it.has("jwt") || it.has("no_auth"))
+        self.rules
+            .iter()
+            .any(|it| it.has("jwt") || it.has("no_auth"))
     }
 }
 

@@ -117,13 +117,25 @@ impl Mesh {
     }
 
     fn at_workload(&self, service: &str, routed: &Made, look: &Look<'_>) -> Answer {
-        let here = || self.made.iter().filter(|made| self.service(made) == service);
+        let here = || {
+            self.made
+                .iter()
+                .filter(|made| self.service(made) == service)
+        };
         for made in here().filter(|made| self.is_to(made, look)) {
             let is_overlap = made.api == routed.api && made.rule != routed.rule;
             let left_out = is_overlap && look.differences.has(Overlap)
                 || made.api != routed.api && look.differences.has(OtherHosts);
-            let authorizers = self.rule(made).ext_auth.iter().flat_map(|it| &it.authorizers);
-            if !left_out && authorizers.clone().any(|it| look.request.refused_by.contains(it)) {
+            let authorizers = self
+                .rule(made)
+                .ext_auth
+                .iter()
+                .flat_map(|it| &it.authorizers);
+            if !left_out
+                && authorizers
+                    .clone()
+                    .any(|it| look.request.refused_by.contains(it))
+            {
                 return Answer::Refused(403, "external authorizer");
             }
         }
@@ -144,9 +156,15 @@ impl Mesh {
             };
             let any = [Authorization::default()];
             let authorizations = demand.authorizations.as_deref().unwrap_or_default();
-            let authorizations = if authorizations.is_empty() { &any } else { authorizations };
+            let authorizations = if authorizations.is_empty() {
+                &any
+            } else {
+                authorizations
+            };
             has_principal(jwt, &demand.authentications)
-                && authorizations.iter().any(|it| it.allows(jwt, look.differences))
+                && authorizations
+                    .iter()
+                    .any(|it| it.allows(jwt, look.differences))
         });
         match allowed {
             true => Answer::Allowed,
@@ -157,7 +175,11 @@ impl Mesh {
     /// `to` of the policies for a rule.
     fn is_to(&self, made: &Made, look: &Look<'_>) -> bool {
         let (rule, path) = (self.rule(made), look.request.path_alone());
-        let excluded = || made.not_paths.iter().any(|it| it.matches(path, look.differences));
+        let excluded = || {
+            made.not_paths
+                .iter()
+                .any(|it| it.matches(path, look.differences))
+        };
         look.is_host(&self.apis[made.api].host)
             && rule.methods.contains(&look.request.method)
             && made.policy.matches(path, look.differences)
@@ -223,7 +245,10 @@ impl Look<'_> {
     /// `operation.hosts`: the authority as it was sent.
     fn is_host(&self, host: &str) -> bool {
         let mut authority = self.request.authority.to_ascii_lowercase();
-        if self.differences.has(super::differences::Difference::HostSpelling) {
+        if self
+            .differences
+            .has(super::differences::Difference::HostSpelling)
+        {
             let name = authority.split(':').next().unwrap_or_default();
             authority = name.strip_suffix('.').unwrap_or(name).to_owned();
         }

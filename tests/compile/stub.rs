@@ -110,11 +110,11 @@ fn v2_rules(spec: &Value) -> Vec<Value> {
         if rule["noAuth"] == true {
             entry["noAuth"] = json!(true);
         } else if rule["jwt"].is_object() {
-            entry["jwt"] = jwt(&rule["jwt"]);
+            entry["jwt"] = rule["jwt"].clone();
         } else {
             entry["extAuth"] = json!({"authorizers": rule["extAuth"]["authorizers"]});
             if rule["extAuth"]["restrictions"].is_object() {
-                entry["extAuth"]["restrictions"] = jwt(&rule["extAuth"]["restrictions"]);
+                entry["extAuth"]["restrictions"] = rule["extAuth"]["restrictions"].clone();
             }
         }
         made.push(entry);
@@ -129,14 +129,6 @@ fn is_taken(made: &[Value], path: &str, method: &Value) -> bool {
         let known = ApiPath::parse(rule["path"].as_str().unwrap()).unwrap();
         list(&rule["methods"]).contains(method) && known.covers(&path)
     })
-}
-
-fn jwt(jwt: &Value) -> Value {
-    let mut jwt = jwt.clone();
-    for authentication in jwt["authentications"].as_array_mut().unwrap() {
-        authentication["requireSubject"] = json!(true);
-    }
-    jwt
 }
 
 // === version v1beta1 ===
@@ -209,7 +201,7 @@ fn v1beta1_strategy(entry: &mut Value, strategy: &Value, istio: bool, config: &m
     match strategy["handler"].as_str().unwrap() {
         "allow" | "no_auth" | "noop" => entry["noAuth"] = json!(true),
         "unauthorized" => entry["deny"] = json!(true),
-        "jwt" if istio => entry["jwt"] = jwt(ask),
+        "jwt" if istio => entry["jwt"] = ask.clone(),
         "jwt" => {
             let mut authentication = json!({
                 "issuer": ask["trusted_issuers"][0], "jwksUri": ask["jwks_urls"][0],

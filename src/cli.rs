@@ -5,7 +5,7 @@
 
 pub mod cases;
 mod check;
-mod compile;
+pub mod compile;
 mod explain;
 mod manual;
 mod output;

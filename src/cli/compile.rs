@@ -23,6 +23,7 @@ use super::Exit;
 use super::output::Output;
 use super::report::{self, Severity, Sources};
 use crate::cli::yaml::Node;
+use clap::Parser as _;
 use draft::Draft;
 use input::Inventory;
 use notes::Notes;
@@ -58,8 +59,15 @@ pub(crate) struct Context<'a> {
     notes: &'a Notes,
 }
 
+/// A command line of its own, for [`compile_text`].
+#[derive(clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
 /// What came of a compilation.
-pub(crate) struct Compiled {
+pub struct Compiled {
     /// What is to be said.
     pub notes: Vec<report::Note>,
     /// The result; nothing, if there was an error.
@@ -84,6 +92,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
     write!(output, "{text}");
     output.finish()?;
     Ok(Exit::Ok)
+}
+
+/// Compiles a text, for those who have it at hand; `arguments` are options of the command line.
+///
+/// # Errors
+/// There is no such option, or the result cannot be written.
+pub fn compile_text(name: &str, text: &str, arguments: &[&str]) -> Result<Compiled, String> {
+    let line = ["compile", "-"].iter().chain(arguments);
+    let line = Line::try_parse_from(line).map_err(|error| error.to_string())?;
+    let (mut sources, notes) = (Sources::default(), Notes::default());
+    let mut inventory = Inventory::default();
+    inventory.add_text(name, text.to_owned(), &mut sources, &notes);
+    inventory.finish(&notes);
+    compile(&inventory, &line.arguments.settings, notes)
 }
 
 /// Compiles what was read.

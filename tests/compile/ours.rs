@@ -41,8 +41,14 @@ impl<'a> Gateway<'a> {
     pub fn new(policy: &'a Policy, tokens: &'a Tokens) -> Self {
         Self {
             policy,
-            keys: Keys::new(&policy.key_sources, &policy.limits, Box::new(PureRust), 0),
-            caches: Caches::new(&policy.limits, &policy.introspection_providers),
+            keys: Keys::new(
+                &policy.key_sources,
+                &policy.limits,
+                Box::new(PureRust),
+                0,
+                &[],
+            ),
+            caches: Caches::new(&policy.limits, &policy.introspection_providers, &[]),
             tokens,
         }
     }

@@ -17,7 +17,10 @@ spec:
 ---
 ";
 
-#[allow(clippy::string_slice, reason = "places that are known to be whole letters")]
+#[allow(
+    clippy::string_slice,
+    reason = "places that are known to be whole letters"
+)]
 fn at(text: &str, span: Range<usize>) -> &str {
     &text[span]
 }

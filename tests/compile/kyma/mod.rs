@@ -168,7 +168,7 @@ impl Look<'_> {
 mod asking {
     use super::differences::Differences;
     use super::{Answer, ApiRules, Cluster, Request};
-    use crate::TOKENS;
+    use crate::api_rules::TOKENS;
 
     /// `METHOD URL`, with headers behind it: `NAME: VALUE`. `<NAME>` is a token.
     pub fn asked(line: &str, headers: &[&str]) -> Request {

@@ -112,6 +112,8 @@ impl<'a> Compiler<'a> {
         let mut routed = HashSet::new();
         let mut demanded: Vec<(Strategy, Vec<&'a Node>)> = Vec::new();
         let mut is_whole = true;
+        let mut kinds = rules.iter().map(|rule| rule.kind);
+        let guarded = kinds.any(|kind| matches!(kind, Kind::Jwt | Kind::NoAuth));
         for rule in rules {
             let expression = Expression::regex(rule.path);
             let Ok(expression) = expression.inspect_err(|why| rule.path_at.error(why, "")) else {
@@ -128,15 +130,24 @@ impl<'a> Compiler<'a> {
             let paths = Rc::new(Paths::new(rule.path, expression));
             let is_direct = rule.kind != Kind::Oathkeeper;
             if routed.insert(rule.path) {
-                routes.push(Route {
+                let every = Route {
                     at: rule.at,
                     paths: self.routed(rule, &paths),
-                    methods: match (rule.kind, self.mode) {
-                        (Kind::Allow, _) | (Kind::Oathkeeper, Mode::Ory) => Methods::ALL,
-                        (Kind::NoAuth | Kind::Jwt | Kind::Oathkeeper, _) => rule.methods,
-                    },
+                    methods: Methods::ALL,
                     direct: demand.clone().filter(|_| is_direct),
-                });
+                };
+                let own = Route {
+                    methods: rule.methods,
+                    ..every.clone()
+                };
+                match (rule.kind, self.mode) {
+                    // Its policy names its methods, where there are policies.
+                    (Kind::Allow, Mode::Istio) if guarded => {
+                        routes.extend([own, every.refusing()]);
+                    }
+                    (Kind::Allow, _) | (Kind::Oathkeeper, Mode::Ory) => routes.push(every),
+                    (Kind::NoAuth | Kind::Jwt | Kind::Oathkeeper, _) => routes.push(own),
+                }
             } else if is_direct {
                 rule.at.warning(
                     format!(
@@ -149,6 +160,7 @@ impl<'a> Compiler<'a> {
             }
             if let Some(demand) = demand.filter(|_| !is_direct) {
                 access.push(AccessRule {
+                    guarded: guarded && self.mode == Mode::Istio,
                     at: rule.at,
                     paths,
                     methods: rule.methods,

@@ -17,6 +17,7 @@ use crate::cli::compile::written::{ApiRule, ApiRules, Path, Request, Strategy, T
 use std::rc::Rc;
 
 /// Where requests are led.
+#[derive(Clone)]
 pub struct Route<'a> {
     /// What it was made from.
     pub at: Value<'a>,
@@ -39,6 +40,8 @@ pub struct AccessRule<'a> {
     pub methods: Methods,
     /// What it demands.
     pub demand: Demand<'a>,
+    /// Whether policies behind Oathkeeper refuse its paths with a slash behind them.
+    pub guarded: bool,
 }
 
 /// What a rule demands, and what it sets.
@@ -74,10 +77,11 @@ pub fn judge<'a>(routes: &[Route<'a>], rules: &[AccessRule<'a>]) -> Vec<Judged<'
 
 /// Adds an entry with these rules to the draft; nothing, if there are none.
 pub fn add(draft: &mut Draft, mut entry: ApiRules, at: Value<'_>, judged: Vec<Judged<'_>>) {
-    if judged.is_empty() {
-        return;
-    }
     entry.rules = judged.iter().map(|it| it.rule.clone()).collect();
+    if judged.is_empty() {
+        // No request is let through, and the host must not be taken for one that nothing names.
+        entry.rules.push(ApiRule::default());
+    }
     let index = draft.add_api_rules(entry, at.reading, at.node);
     for (rule, judged) in judged.iter().enumerate() {
         let path = format!("$.apiRules[{index}].rules[{rule}]");
@@ -114,6 +118,19 @@ fn finished(mut judged: Vec<Judged<'_>>) -> Vec<Judged<'_>> {
         }
     }
     judged
+}
+
+// === impl Route ===
+
+impl Route<'_> {
+    /// The same, for nobody.
+    pub fn refusing(mut self) -> Self {
+        if let Some(demand) = &mut self.direct {
+            demand.strategy = Strategy::Deny(True);
+            demand.request = Request::default();
+        }
+        self
+    }
 }
 
 // === impl Demand ===

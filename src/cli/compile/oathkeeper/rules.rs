@@ -141,6 +141,7 @@ fn read<'a>(
     }
     Some(HostRule {
         access: AccessRule {
+            guarded: false,
             at,
             paths: Rc::new(Paths::new(text, url.paths)),
             methods,

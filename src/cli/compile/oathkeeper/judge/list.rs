@@ -82,7 +82,10 @@ impl<'a> Judge<'_, 'a> {
                         at: rule.at,
                         paths: Rc::new(slash),
                         methods,
-                        demand: rule.demand.clone(),
+                        demand: match rule.guarded {
+                            true => Demand::deny(),
+                            false => rule.demand.clone(),
+                        },
                         rule: None,
                     });
                 }

@@ -147,6 +147,7 @@ fn compiled<R>(rules: &[Rule], istio: bool, then: impl FnOnce(&[Judged<'_>]) -> 
         }
         if !is_direct {
             access.push(AccessRule {
+                guarded: false,
                 at,
                 paths,
                 methods: methods(rule.methods),

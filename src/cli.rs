@@ -7,6 +7,7 @@ pub mod cases;
 mod check;
 pub mod compile;
 mod explain;
+mod likely;
 mod manual;
 mod output;
 mod progress;
@@ -97,6 +98,23 @@ pub fn run() -> Exit {
         output::error(error);
         Exit::CouldNotRun
     })
+}
+
+/// The name and the text of a file; `-` is standard input.
+fn read_text(path: &Path) -> Result<(String, String), String> {
+    if path.as_os_str() == "-" {
+        let name = "standard input".to_owned();
+        let text = std::io::read_to_string(std::io::stdin());
+        return match text {
+            Ok(text) => Ok((name, text)),
+            Err(error) => Err(format!("{name}: {error}")),
+        };
+    }
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(format!("{name}: {error}")),
+    }
 }
 
 /// Reads a YAML or JSON file.

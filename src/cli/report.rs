@@ -102,6 +102,12 @@ impl Source {
 
     /// The lines around a place: the number of the first, their text, and the place in it.
     fn around(&self, span: &Range<usize>) -> Option<(usize, &str, Range<usize>)> {
+        // A text in several lines reaches to where the next thing begins.
+        let text = self.text.get(span.clone()).map_or("", str::trim_end);
+        let span = match text.is_empty() {
+            true => span.clone(),
+            false => span.start..span.start.saturating_add(text.len()),
+        };
         let (first, last) = (self.line(span.start), self.line(span.end.max(span.start)));
         let first = first.saturating_sub(CONTEXT);
         // Of a long text only its beginning.
@@ -130,6 +136,21 @@ impl Sources {
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&Source> {
         self.0.get(index)
+    }
+
+    /// Hides what stands at a place, as it must never be shown: a secret.
+    pub fn mask(&mut self, place: &Place) {
+        let Some(source) = self.0.get_mut(place.source) else {
+            return;
+        };
+        let hide = |(at, letter): (usize, char)| match letter {
+            // Places are in bytes.
+            letter if place.span.contains(&at) && !letter.is_whitespace() => {
+                "*".repeat(letter.len_utf8())
+            }
+            letter => letter.to_string(),
+        };
+        source.text = source.text.char_indices().map(hide).collect();
     }
 
     /// `FILE:LINE`, for one line of a place.

@@ -86,7 +86,8 @@ impl AuthorityPattern {
 
     /// A pattern that covers every authority that a value of `operation.hosts` matches, ports and
     /// trailing dots aside; `None` if only every authority does.
-    pub(super) fn covering(host: &StringMatch) -> Option<Self> {
+    #[must_use]
+    pub fn covering(host: &StringMatch) -> Option<Self> {
         if let Some(suffix) = host.as_suffix() {
             let name = suffix.strip_prefix('.')?;
             return Some(Self::Wildcard(

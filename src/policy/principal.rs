@@ -54,6 +54,12 @@ impl RequestPrincipal {
         Ok(Self { issuer, subject })
     }
 
+    /// Whether tokens of an issuer can have this principal.
+    #[must_use]
+    pub fn accepts_issuer(&self, issuer: &str) -> bool {
+        self.issuer.matches(issuer.as_bytes())
+    }
+
     /// Whether the identity has this principal.
     #[must_use]
     pub fn matches(&self, identity: &Identity) -> bool {

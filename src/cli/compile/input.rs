@@ -8,7 +8,6 @@ use super::resource::Resource;
 use crate::cli::report::{Note, Place, Severity, Sources};
 use crate::cli::yaml::{self, Node};
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Everything that was given, in the order in which it was given.
@@ -30,12 +29,7 @@ pub fn read(paths: &[PathBuf], sources: &mut Sources, notes: &Notes) -> Result<I
     let mut inventory = Inventory::default();
     for path in paths {
         let failed = |error: std::io::Error| format!("{}: {error}", path.display());
-        if path.as_os_str() == "-" {
-            let mut text = String::new();
-            let read = std::io::stdin().read_to_string(&mut text);
-            read.map_err(|error| format!("standard input: {error}"))?;
-            inventory.add_text("standard input", text, sources, notes);
-        } else if path.is_dir() {
+        if path.is_dir() {
             for file in files_below(path).map_err(failed)? {
                 match std::fs::read_to_string(&file) {
                     Ok(text) => {
@@ -45,8 +39,8 @@ pub fn read(paths: &[PathBuf], sources: &mut Sources, notes: &Notes) -> Result<I
                 }
             }
         } else {
-            let text = std::fs::read_to_string(path).map_err(failed)?;
-            inventory.add_text(&path.display().to_string(), text, sources, notes);
+            let (name, text) = crate::cli::read_text(path)?;
+            inventory.add_text(&name, text, sources, notes);
         }
     }
     inventory.finish(notes);

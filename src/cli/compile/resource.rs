@@ -4,6 +4,7 @@
 //! `OAuth2ProxyValues`), told by its shape. [`Reading`] reads fields and notes what is wrong with them.
 
 use super::notes::Notes;
+use crate::cli::likely::likely;
 use crate::cli::report::Severity;
 use crate::cli::yaml::Node;
 
@@ -234,15 +235,8 @@ impl<'a> Fields<'a> {
             if known() {
                 continue;
             }
-            let likely = self
-                .known
-                .iter()
-                .map(|known| (distance(known, &key.name), known));
-            let likely = likely
-                .min()
-                .filter(|(distance, _)| *distance <= (key.name.len() / 3).max(3));
-            let help = match likely {
-                Some((_, name)) => format!("did you mean `{name}`?"),
+            let help = match likely(&key.name, self.known.iter().copied()) {
+                Some(name) => format!("did you mean `{name}`?"),
                 None => format!("known here: {}", self.known.join(", ")),
             };
             let message = format!("unknown field `{}`", key.name.escape_debug());
@@ -251,12 +245,4 @@ impl<'a> Fields<'a> {
             notes.add_at(severity, resource, (value, &key.span), message, help);
         }
     }
-}
-
-/// How many letters are to be changed to make one name of the other, without regard to case.
-fn distance(one: &str, other: &str) -> usize {
-    if one.starts_with(other) || other.starts_with(one) {
-        return 1;
-    }
-    strsim::damerau_levenshtein(&one.to_lowercase(), &other.to_lowercase())
 }

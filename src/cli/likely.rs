@@ -1,0 +1,38 @@
+//! Which name was probably meant, where one stands that nobody knows.
+
+/// The known name that is nearest, unless none is near.
+pub(super) fn likely<'k>(found: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let nearest = known.map(|name| (distance(found, name), name)).min();
+    let (distance, name) = nearest?;
+    let length = found.chars().count();
+    let near = distance <= (length / 3).max(3) && distance.saturating_mul(2) <= length;
+    near.then_some(name)
+}
+
+/// How many letters are to be changed to make one name of the other, without regard to case.
+fn distance(one: &str, other: &str) -> usize {
+    if one.starts_with(other) || other.starts_with(one) {
+        return 1;
+    }
+    strsim::damerau_levenshtein(&one.to_lowercase(), &other.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::likely;
+
+    #[test]
+    fn the_nearest_name_is_meant_if_it_is_near() {
+        let known = ["issuer", "jwksUri", "jwks", "env"];
+        for (found, expected) in [
+            ("jwks_uri", Some("jwksUri")),
+            ("JwksURI", Some("jwksUri")),
+            ("isuser", Some("issuer")),
+            ("environment", Some("env")),
+            ("foo", None),
+            ("audiences", None),
+        ] {
+            assert_eq!(likely(found, known.into_iter()), expected, "`{found}`");
+        }
+    }
+}

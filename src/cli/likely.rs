@@ -9,12 +9,18 @@ pub(super) fn likely<'k>(found: &str, known: impl Iterator<Item = &'k str>) -> O
     near.then_some(name)
 }
 
-/// How many letters are to be changed to make one name of the other, without regard to case.
+/// Without case, and without what separates words.
+fn plain(name: &str) -> String {
+    name.to_lowercase().replace(['_', '-'], "")
+}
+
+/// How many letters are to be changed to make one name of the other.
 fn distance(one: &str, other: &str) -> usize {
-    if one.starts_with(other) || other.starts_with(one) {
-        return 1;
+    let (one, other) = (plain(one), plain(other));
+    match one == other || !(one.starts_with(&other) || other.starts_with(&one)) {
+        true => strsim::damerau_levenshtein(&one, &other),
+        false => 1,
     }
-    strsim::damerau_levenshtein(&one.to_lowercase(), &other.to_lowercase())
 }
 
 #[cfg(test)]

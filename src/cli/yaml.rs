@@ -72,11 +72,12 @@ pub fn documents(text: &str) -> Result<Vec<Node>, Invalid> {
     let read: Result<Vec<Node>, _> = serde_saphyr::from_multiple_with_options(text, options);
     let mut documents = read.map_err(|error| {
         let message = error.to_string();
-        // The place is told by whoever shows it.
+        // The place is told by whoever shows it; options of the library are nobody's business.
         let told = message.rfind(" at line ").and_then(|at| message.get(..at));
+        let told = told.unwrap_or(&message).split(", set DuplicateKeyPolicy");
         let place = |it: serde_saphyr::Location| offset(text, it.line(), it.column());
         Invalid {
-            message: told.unwrap_or(&message).to_owned(),
+            message: told.take(1).collect(),
             at: error.location().and_then(place),
         }
     })?;

@@ -84,7 +84,7 @@ impl<'a> Document<'a> {
     /// How messages name what stands at a path below `root`, the plugin or its configuration.
     pub(super) fn subject(&self, root: &Node, path: &str) -> String {
         let Some(plugin) = self.plugin else {
-            return path.to_owned();
+            return if path == "$" { "" } else { path }.to_owned();
         };
         let within = path.strip_prefix('$').unwrap_or(path);
         let title = &self.title;

@@ -73,6 +73,8 @@ const MISPLACED: [(&str, &[&str], &str); 10] = [
     ),
 ];
 
+const UNKNOWN: &str = "unknown field; allowed here: ";
+
 /// What the end of a path, and a part of the message, call for.
 const TOLD: [(&str, &str, &str); 11] = [
     (
@@ -139,7 +141,7 @@ const TOLD: [(&str, &str, &str); 11] = [
 pub(super) fn hint(fault: &Fault) -> Option<String> {
     let Fault { path, message } = fault;
     let name = path.rsplit('.').next().unwrap_or_default();
-    if let Some(known) = message.strip_prefix("unknown field; allowed here: ") {
+    if let Some(known) = message.strip_prefix(UNKNOWN) {
         let misplaced = MISPLACED.iter().find(|(within, names, _)| {
             let is_below = path.contains(within) && !path.ends_with(within.trim_end_matches('['));
             (is_below || path == within) && names.contains(&name)
@@ -170,6 +172,24 @@ pub(super) fn hint(fault: &Fault) -> Option<String> {
     }
     let likely = likely(found, words(allowed))?;
     Some(format!("did you mean `{likely}`?"))
+}
+
+/// Where a fault stands: of an unknown field, its name; of a list whose items get in each other's
+/// way, the item.
+pub(super) fn place(fault: &Fault) -> String {
+    let Fault { path, message } = fault;
+    if message.starts_with(UNKNOWN) {
+        // What would be below it is not there, so that its name is the place.
+        return format!("{path}.");
+    }
+    let number = message.strip_prefix("rule ").and_then(|rest| {
+        let (number, _) = rest.split_once(' ')?;
+        number.parse::<usize>().ok()
+    });
+    match number.filter(|_| path.ends_with(".rules")) {
+        Some(number) => format!("{path}[{number}]"),
+        None => path.clone(),
+    }
 }
 
 /// Words in backticks.

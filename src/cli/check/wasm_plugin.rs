@@ -196,8 +196,8 @@ fn matching(spec: &Node, found: &mut Vec<Finding>) {
                 found.push(Finding::warning(
                     path(&format!("{place}.ports[{number}].number")),
                     format!(
-                        "`{port}` is hardly a port that the gateway listens on: that is the \
-                         `targetPort` of its Service, and on every other port nothing is judged"
+                        "`{port}` is a port of the gateway's Service rather than one that it listens on \
+                         (`targetPort`), and on every other port nothing is judged"
                     ),
                     "leave `match` out, or give the gateway's own ports, such as `8080` and `8443`",
                 ));

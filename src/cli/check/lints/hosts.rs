@@ -3,6 +3,13 @@
 use super::{Lint, Value, covers, values};
 use crate::config::{Action, AppliesTo, Config, DefaultAction};
 use crate::policy::{AuthorityPattern, StringMatch};
+use std::collections::{HashMap, HashSet};
+
+/// Every authority that something is attached to.
+struct Named<'a> {
+    exact: HashSet<&'a str>,
+    wildcards: HashSet<&'a AuthorityPattern>,
+}
 
 pub(super) fn check(lint: &mut Lint<'_>) {
     let rules = lint.rules();
@@ -13,14 +20,19 @@ pub(super) fn check(lint: &mut Lint<'_>) {
             (policy.action, hosts.collect::<Vec<_>>())
         })
         .collect();
-    let every: Vec<_> = rules.iter().flat_map(|(_, hosts)| hosts).collect();
-    let named = named(lint.config);
+    let every = rules.iter().flat_map(|(_, hosts)| hosts);
+    let with_ports = every.filter_map(|it| {
+        let (name, port) = split(it.text);
+        port.map(|_| (name.to_lowercase(), it.text))
+    });
+    let with_ports: HashMap<_, _> = with_ports.collect();
+    let named = Named::new(lint.config);
     for (action, hosts) in &rules {
         for host in hosts {
             let siblings = || hosts.iter().filter(|it| same_list(it, host));
             match action {
                 Action::Allow => {
-                    without_port(lint, host, &every, siblings());
+                    without_port(lint, host, &with_ports, siblings());
                     if lint.config.default_action == DefaultAction::Deny {
                         unnamed(lint, host, &named);
                     }
@@ -50,26 +62,24 @@ fn same_list(one: &Value<'_>, other: &Value<'_>) -> bool {
 fn without_port<'v>(
     lint: &mut Lint<'_>,
     host: &Value<'_>,
-    every: &[&Value<'_>],
-    mut siblings: impl Iterator<Item = &'v Value<'v>>,
+    with_ports: &HashMap<String, &str>,
+    siblings: impl Iterator<Item = &'v Value<'v>>,
 ) {
     let (name, port) = split(host.text);
-    let is_it = |it: &Value<'_>| {
-        let (other, port) = split(it.text);
-        port.is_some() && other.eq_ignore_ascii_case(name)
-    };
+    let mut siblings = siblings.map(|it| split(it.text));
+    let is_it =
+        |(other, port): (&str, Option<&str>)| port.is_some() && other.eq_ignore_ascii_case(name);
     if port.is_some() || host.text.ends_with('*') || siblings.any(is_it) {
         return;
     }
-    let Some(other) = every.iter().find(|it| is_it(it)) else {
+    let Some(other) = with_ports.get(&name.to_lowercase()) else {
         return;
     };
     lint.warn(
         &host.path,
         format!(
-            "`{name}` does not allow requests to `{}`, which another rule names: the port is part \
-             of the value",
-            other.text
+            "`{name}` does not allow requests to `{other}`, which another rule names: the port is \
+             part of the value"
         ),
         format!("add `{name}:*` if every port is meant"),
     );
@@ -96,22 +106,11 @@ fn with_port<'v>(
     );
 }
 
-/// Every authority that something is attached to.
-fn named(config: &Config) -> Vec<&AuthorityPattern> {
-    let policies = config.authorization_policies.iter();
-    let attached = policies.flat_map(|it| &it.applies_to);
-    let attached = attached.chain(config.jwt_rules.iter().flat_map(|it| &it.applies_to));
-    let attached = attached.flat_map(|it: &AppliesTo| &it.hosts);
-    let of_api_rules = config.api_rules.iter().flat_map(|it| &it.hosts);
-    attached.chain(of_api_rules).collect()
-}
-
 /// With `defaultAction: DENY`, an authority that is only in conditions is not served at all.
-fn unnamed(lint: &mut Lint<'_>, host: &Value<'_>, named: &[&AuthorityPattern]) {
+fn unnamed(lint: &mut Lint<'_>, host: &Value<'_>, named: &Named<'_>) {
     let pattern = AuthorityPattern::covering(&StringMatch::parse_ignoring_case(host.text));
     let Some(pattern) = pattern else { return };
-    let meets = |it: &&AuthorityPattern| covers(it, &pattern) || covers(&pattern, it);
-    if named.iter().any(meets) {
+    if named.meets(&pattern) {
         return;
     }
     lint.warn(
@@ -126,4 +125,37 @@ fn unnamed(lint: &mut Lint<'_>, host: &Value<'_>, named: &[&AuthorityPattern]) {
              condition alone"
         ),
     );
+}
+
+// === impl Named ===
+
+impl<'a> Named<'a> {
+    fn new(config: &'a Config) -> Self {
+        let policies = config.authorization_policies.iter();
+        let attached = policies.flat_map(|it| &it.applies_to);
+        let attached = attached.chain(config.jwt_rules.iter().flat_map(|it| &it.applies_to));
+        let attached = attached.flat_map(|it: &AppliesTo| &it.hosts);
+        let of_api_rules = config.api_rules.iter().flat_map(|it| &it.hosts);
+        let (mut exact, mut wildcards) = (HashSet::new(), HashSet::new());
+        for pattern in attached.chain(of_api_rules) {
+            match pattern {
+                AuthorityPattern::Exact(name) => exact.insert(name.as_ref()),
+                AuthorityPattern::Wildcard(_) => wildcards.insert(pattern),
+            };
+        }
+        Self { exact, wildcards }
+    }
+
+    /// Whether one of them may be an authority of the pattern.
+    fn meets(&self, pattern: &AuthorityPattern) -> bool {
+        let mut wildcards = self.wildcards.iter();
+        let by_name = match pattern {
+            AuthorityPattern::Exact(name) => self.exact.contains(name.as_ref()),
+            AuthorityPattern::Wildcard(suffix) => {
+                let mut exact = self.exact.iter();
+                exact.any(|name| name.ends_with(suffix.as_ref()))
+            }
+        };
+        by_name || wildcards.any(|it| covers(it, pattern) || covers(pattern, it))
+    }
 }

@@ -73,23 +73,22 @@ fn hosts_with_rules<'a>(lint: &Lint<'a>, entry: &ApiRules) -> Vec<&'a AuthorityP
 fn allow_all(lint: &mut Lint<'_>) {
     let enforced = |policy: &AuthorizationPolicy| policy.action == Action::Allow && !policy.dry_run;
     let rules: Vec<_> = lint.rules().filter(|(_, _, it, _)| enforced(it)).collect();
+    let guards = rules.iter().filter(|(.., rule)| demands_a_caller(rule));
+    let guards =
+        guards.map(|(path, node, policy, _)| (hosts(node, path), attached(policy), *policy));
+    let guards: Vec<_> = guards.collect();
     for (path, node, policy, rule) in &rules {
         if !is_for_everybody(rule) {
             continue;
         }
-        let hosts = hosts(node, path);
-        let guarded = rules
-            .iter()
-            .find(|(other_path, other_node, other, guarding)| {
-                demands_a_caller(guarding)
-                    && meet(&policy.applies_to, &other.applies_to)
-                    && hosts_meet(&hosts, &self::hosts(other_node, other_path))
-                    && hosts_meet(&hosts, &attached(other))
-                    && hosts_meet(&attached(policy), &self::hosts(other_node, other_path))
-            });
-        let Some((_, _, other, _)) = guarded else {
-            continue;
-        };
+        let (hosts, attached) = (hosts(node, path), attached(policy));
+        let guard = guards.iter().find(|(its_hosts, its_attached, other)| {
+            meet(&policy.applies_to, &other.applies_to)
+                && hosts_meet(&hosts, its_hosts)
+                && hosts_meet(&hosts, its_attached)
+                && hosts_meet(&attached, its_hosts)
+        });
+        let Some((.., other)) = guard else { continue };
         let message = match std::ptr::eq(*policy, *other) {
             true => {
                 "allows everybody, so that the rules beside it which ask who is calling have no \

@@ -29,7 +29,7 @@ impl File {
     pub(super) fn check(name: String, text: String, sources: &mut Sources) -> Self {
         let read = yaml::documents(&text);
         let mut file = Self {
-            source: sources.add(name.clone(), text),
+            source: sources.add(name.clone(), text.clone()),
             name,
             notes: Vec::new(),
             configurations: Vec::new(),
@@ -45,7 +45,13 @@ impl File {
                     file.nothing();
                 }
             }
-            Err(invalid) => file.notes.push(Note::invalid(file.source, invalid)),
+            Err(invalid) => {
+                for span in lints::secrets::likely(&text) {
+                    let source = file.source;
+                    sources.mask(&Place { source, span });
+                }
+                file.notes.push(Note::invalid(file.source, invalid));
+            }
         }
         let place = |note: &Note| note.place.as_ref().map(|place| place.span.start);
         file.notes.sort_by_key(place);

@@ -48,18 +48,18 @@ pub(super) fn lint(config: &Config, root: &Node) -> Vec<Finding> {
 /// Whether something attached to the one may meet a request that something attached to the other
 /// meets, by its authority.
 fn meet(one: &[AppliesTo], other: &[AppliesTo]) -> bool {
-    let hosts = |entries: &[AppliesTo]| -> Option<Vec<AuthorityPattern>> {
-        let everywhere = entries.is_empty() || entries.iter().any(|it| it.hosts.is_empty());
-        let hosts = entries.iter().flat_map(|it| it.hosts.iter().cloned());
-        (!everywhere).then(|| hosts.collect())
-    };
-    let (Some(one), Some(other)) = (hosts(one), hosts(other)) else {
-        return true;
-    };
-    one.iter().any(|one| {
-        let mut others = other.iter();
-        others.any(|other| covers(one, other) || covers(other, one))
-    })
+    let everywhere =
+        |entries: &[AppliesTo]| entries.is_empty() || entries.iter().any(|it| it.hosts.is_empty());
+    everywhere(one)
+        || everywhere(other)
+        || hosts_of(one).any(|one| {
+            let mut others = hosts_of(other);
+            others.any(|other| covers(one, other) || covers(other, one))
+        })
+}
+
+fn hosts_of(entries: &[AppliesTo]) -> impl Iterator<Item = &AuthorityPattern> {
+    entries.iter().flat_map(|it| &it.hosts)
 }
 
 /// Whether every authority of `narrow` is one of `wide`.
@@ -102,9 +102,8 @@ impl<'a> Lint<'a> {
     /// Every rule of every policy, where it stands.
     fn rules(&self) -> impl Iterator<Item = (String, &'a Node, &'a AuthorizationPolicy, &'a Rule)> {
         self.policies().flat_map(|(path, node, policy)| {
-            let items = node.get("rules").map_or(&[][..], Node::items);
-            let items = listed(items, format!("{path}.rules")).zip(&policy.rules);
-            items.map(move |((path, node), rule)| (path, node, policy, rule))
+            let rules = below(node, &path, "rules").zip(&policy.rules);
+            rules.map(move |((path, node), rule)| (path, node, policy, rule))
         })
     }
 }

@@ -4,6 +4,7 @@
 
 use super::{Lint, below, listed};
 use crate::cli::yaml::Node;
+use std::ops::Range;
 
 /// A secret in clear.
 pub(in crate::cli::check) struct Secret<'a> {
@@ -100,6 +101,24 @@ pub(in crate::cli::check) fn literals(root: &Node) -> Vec<Secret<'_>> {
         }
     }
     found
+}
+
+/// What may be a secret in a text that cannot be read: the rest of each line that tells of one.
+pub(in crate::cli::check) fn likely(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut begin = 0_usize;
+    text.split_inclusive('\n').filter_map(move |line| {
+        let end = begin.saturating_add(line.len());
+        let lower = line.to_ascii_lowercase();
+        let told = CREDENTIALS.iter().chain(&["\"k\""]);
+        let told = told.filter_map(|name| {
+            let at = lower.find(name)?;
+            let colon = lower.get(at..)?.find(':')?;
+            Some(at.saturating_add(colon).saturating_add(1))
+        });
+        let secret = told.min().map(|at| begin.saturating_add(at)..end);
+        begin = end;
+        secret
+    })
 }
 
 /// The members of `section` that carry credentials, unless they are filled from the request.

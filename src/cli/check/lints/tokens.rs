@@ -1,6 +1,6 @@
 //! Tokens that are verified for nothing, and conditions on tokens that nobody verifies.
 
-use super::{Lint, meet, values};
+use super::{Lint, Value, below, meet, values};
 use crate::config::{AuthorizationPolicy, JwtRule, Rule, Strategy};
 use crate::policy::{Predicate, RequestPrincipal, StringMatch};
 
@@ -77,30 +77,16 @@ fn may_be_of(demand: &Predicate, issuer: Option<&str>) -> bool {
 /// A value for tokens of an issuer that no rule verifies.
 fn unknown_issuers(lint: &mut Lint<'_>) {
     let known = issuers(lint);
-    let rules = lint.rules().collect::<Vec<_>>();
-    for (path, node, policy, _) in rules {
+    for (path, node, policy) in lint.policies().collect::<Vec<_>>() {
         let of_rules = lint.config.jwt_rules.iter();
         let of_rules = of_rules.filter(|rule| meet(&rule.applies_to, &policy.applies_to));
-        let of_rules: Vec<_> = of_rules.map(|rule| rule.issuer.as_deref()).collect();
+        let of_rules = of_rules.map(|rule| rule.issuer.as_deref());
         let issuers: Option<Vec<_>> = known.iter().copied().chain(of_rules).collect();
         // A rule for any issuer.
         let Some(issuers) = issuers else { continue };
-        for value in values(node, &path) {
-            let accepts: Box<dyn Fn(&str) -> bool> = match value.field.as_str() {
-                "requestPrincipals" | "request.auth.principal" => {
-                    let Ok(principal) = RequestPrincipal::parse(value.text) else {
-                        continue;
-                    };
-                    Box::new(move |issuer| principal.accepts_issuer(issuer))
-                }
-                "request.auth.claims[iss]" => {
-                    let text = StringMatch::parse(value.text);
-                    Box::new(move |issuer| text.matches(issuer.as_bytes()))
-                }
-                field if field.starts_with("request.auth.") => Box::new(|_| true),
-                _ => continue,
-            };
-            if issuers.iter().any(|issuer| accepts(issuer)) {
+        let rules = below(node, &path, "rules");
+        for value in rules.flat_map(|(path, rule)| values(rule, &path)) {
+            if is_of_one(&value, &issuers) {
                 continue;
             }
             let message = format!(
@@ -110,6 +96,22 @@ fn unknown_issuers(lint: &mut Lint<'_>) {
             );
             lint.warn(value.path, message, known_as(value.text, &issuers));
         }
+    }
+}
+
+/// Whether a value is not about tokens, or about those of one of these issuers.
+fn is_of_one(value: &Value<'_>, issuers: &[&str]) -> bool {
+    let mut issuers = issuers.iter();
+    match value.field.as_str() {
+        "requestPrincipals" | "request.auth.principal" => {
+            let principal = RequestPrincipal::parse(value.text);
+            principal.is_ok_and(|it| issuers.any(|issuer| it.accepts_issuer(issuer)))
+        }
+        "request.auth.claims[iss]" => {
+            let text = StringMatch::parse(value.text);
+            issuers.any(|issuer| text.matches(issuer.as_bytes()))
+        }
+        field => !field.starts_with("request.auth.") || issuers.next().is_some(),
     }
 }
 

@@ -65,24 +65,24 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
         let (name, text) = super::read_text(path)?;
         files.push(File::check(name, text, &mut sources));
     }
-    match arguments.format {
+    let report = match arguments.format {
         Format::Text => {
             let renderer = report::renderer(true);
+            let mut lines = Vec::new();
             for file in &files {
-                for note in &file.notes {
-                    anstream::println!("{}\n", sources.render(note, &renderer));
-                }
-                let closing = file.closing(arguments.strict);
-                closing.iter().for_each(|line| println!("{line}"));
+                let notes = file.notes.iter();
+                lines.extend(notes.map(|note| sources.render(note, &renderer) + "\n"));
+                lines.extend(file.closing(arguments.strict));
             }
+            lines.join("\n")
         }
         Format::Json => {
             let files = files.iter();
             let files = files.map(|file| file.to_json(&sources, arguments.strict));
-            let report = json!({ "files": files.collect::<Vec<_>>() });
-            println!("{report:#}");
+            format!("{:#}", json!({ "files": files.collect::<Vec<_>>() }))
         }
-    }
+    };
+    report::print(&(report + "\n"))?;
     let valid = files.iter().all(|file| file.is_valid(arguments.strict));
     Ok(match valid {
         true => Exit::Ok,

@@ -109,7 +109,7 @@ fn is_of_one(value: &Value<'_>, issuers: &[&str]) -> bool {
         }
         "request.auth.claims[iss]" => {
             let text = StringMatch::parse(value.text);
-            issuers.any(|issuer| text.matches(issuer.as_bytes()))
+            issuers.any(|issuer| issuer.is_empty() || text.matches(issuer.as_bytes()))
         }
         field => !field.starts_with("request.auth.") || issuers.next().is_some(),
     }
@@ -118,12 +118,16 @@ fn is_of_one(value: &Value<'_>, issuers: &[&str]) -> bool {
 /// What to do about an issuer that is not known.
 fn known_as(found: &str, issuers: &[&str]) -> String {
     let found = found.trim_end_matches(['*', '/']);
-    let same = |issuer: &&&str| found.starts_with(issuer.trim_end_matches('/'));
+    let issuers: Vec<_> = issuers.iter().filter(|it| !it.is_empty()).collect();
+    let same = |issuer: &&&&str| found.starts_with(issuer.trim_end_matches('/'));
     match issuers.iter().find(same) {
         Some(issuer) if issuer.ends_with('/') => {
             format!("the issuer ends with `/`, so that its principals have two: `{issuer}/*`")
         }
-        _ if issuers.is_empty() => "add a rule for it to `jwtRules`".to_owned(),
+        _ if issuers.is_empty() => {
+            "add a rule for it to `jwtRules`; for opaque tokens, name it in `trustedIssuers`"
+                .to_owned()
+        }
         _ => {
             let known: Vec<_> = issuers.iter().map(|it| format!("`{it}`")).collect();
             let known = known.join(", ");
@@ -132,7 +136,8 @@ fn known_as(found: &str, issuers: &[&str]) -> String {
     }
 }
 
-/// Issuers whose tokens API rules verify; `None` is any issuer.
+/// Issuers whose tokens API rules verify; `None` is any issuer, an empty one is that of tokens that
+/// have claims and no principal.
 fn issuers<'a>(lint: &Lint<'a>) -> Vec<Option<&'a str>> {
     let mut issuers = Vec::new();
     let rules = lint.config.api_rules.iter().flat_map(|entry| &entry.rules);

@@ -11,6 +11,7 @@ mod lints;
 mod wasm_plugin;
 
 use super::Exit;
+use super::output::Output;
 use super::report::{self, Severity, Sources};
 use file::File;
 use serde_json::json;
@@ -67,7 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
     }
     let report = match arguments.format {
         Format::Text => {
-            let renderer = report::renderer(true);
+            let renderer = report::renderer();
             let mut lines = Vec::new();
             for file in &files {
                 let notes = file.notes.iter();
@@ -82,7 +83,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
             format!("{:#}", json!({ "files": files.collect::<Vec<_>>() }))
         }
     };
-    report::print(&(report + "\n"))?;
+    let mut output = Output::new();
+    writeln!(output, "{report}");
+    output.finish()?;
     let valid = files.iter().all(|file| file.is_valid(arguments.strict));
     Ok(match valid {
         true => Exit::Ok,

@@ -7,7 +7,6 @@ use super::yaml::{Invalid, Node};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
-use std::io::{ErrorKind, Write};
 use std::ops::Range;
 
 /// A file, or what came by standard input.
@@ -228,21 +227,6 @@ impl Sources {
 #[must_use]
 pub fn renderer() -> Renderer {
     Renderer::styled().decor_style(DecorStyle::Ascii)
-}
-
-/// Prints to standard output, with colours if it is a terminal. A reader that has heard enough has
-/// a right to go.
-///
-/// # Errors
-/// It cannot be written.
-pub fn print(text: &str) -> Result<(), String> {
-    let written = anstream::stdout().write_all(text.as_bytes());
-    match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(format!("standard output: {error}"))
-        }
-        _ => Ok(()),
-    }
 }
 
 // === impl Note ===

@@ -13,6 +13,7 @@ mod methods;
 mod notes;
 mod oathkeeper;
 mod oathkeeper_url;
+mod oauth2_proxy;
 mod output;
 mod resource;
 mod settings;
@@ -124,6 +125,7 @@ pub(crate) fn compile(
         settings: &settings,
         notes: &notes,
     };
+    oauth2_proxy::compile(&context, &mut draft);
     kyma::compile(&context, &mut draft);
     oathkeeper::compile(&context, &mut draft);
     istio::compile(&context, &mut draft);

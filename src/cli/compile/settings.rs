@@ -34,6 +34,12 @@ pub(crate) struct Arguments {
     /// Who verifies the JWTs of Kyma's APIRules in version v1beta1.
     #[arg(long, value_enum, value_name = "HANDLER")]
     jwt_handler: Option<JwtHandler>,
+    /// Verify tokens in the gateway instead of asking oauth2-proxy about them.
+    #[arg(long)]
+    inline: bool,
+    /// With `--inline`: accept tokens with `email_verified: false`, which oauth2-proxy refuses.
+    #[arg(long, requires = "inline")]
+    allow_unverified_email: bool,
     /// What becomes of hosts that nothing names: 404, or on to the router.
     #[arg(long, value_enum, value_name = "ACTION")]
     default_action: Option<DefaultAction>,
@@ -99,6 +105,10 @@ pub(crate) struct Settings {
     pub keep_native: bool,
     /// Who verifies the JWTs of APIRules in version v1beta1, if it was said.
     pub jwt_handler: Option<JwtHandler>,
+    /// Whether tokens are verified in the gateway instead of asking oauth2-proxy.
+    pub inline: bool,
+    /// Whether tokens with an address that is not verified may be accepted then.
+    pub allow_unverified_email: bool,
     /// What becomes of hosts that nothing names, if it was said.
     pub default_action: Option<DefaultAction>,
     /// Whether warnings are errors.
@@ -132,6 +142,8 @@ impl Settings {
             jwks_uris: arguments.jwks_uri.clone(),
             keep_native: arguments.keep_native,
             jwt_handler: arguments.jwt_handler,
+            inline: arguments.inline,
+            allow_unverified_email: arguments.allow_unverified_email,
             default_action: arguments.default_action,
             strict: arguments.strict,
             output: arguments.output,

@@ -9,6 +9,7 @@ use crate::cli::yaml::{Content, Node};
 
 /// The group of Kyma's Istio resource.
 const KYMA: &str = "operator.kyma-project.io";
+const KIND: &str = "Istio";
 
 /// Adds the authorizer of that name, which `node` asks for, to the draft. Whether it is there and can
 /// be asked; if not, that has been noted.
@@ -23,8 +24,7 @@ pub fn require(
     if providers.any(|it| it.name == name) {
         return true;
     }
-    let found = find(context, name).or_else(|| find_authorizer(context, name));
-    let Some((resource, found, of_kyma)) = found else {
+    let Some((resource, found)) = defined(context, name) else {
         reading.error(
             node,
             "Authorizer not found in Istio ConfigMap mesh data",
@@ -36,7 +36,7 @@ pub fn require(
         return false;
     };
     let defined = context.reading(resource);
-    let provider = match of_kyma {
+    let provider = match resource.kind == KIND {
         true => authorizer(defined, found),
         false => extension_provider(defined, found, reading, node),
     };
@@ -54,27 +54,23 @@ pub fn require(
     true
 }
 
-/// An entry of `extensionProviders`.
-fn find<'a>(context: &Context<'a>, name: &str) -> Option<(&'a Resource, &'a Node, bool)> {
-    let resource = super::mesh_config(context.inventory)?;
-    let providers = resource.root.get("extensionProviders")?.items();
-    let named = |it: &&Node| it.get("name").and_then(Node::text) == Some(name);
-    let found = providers.iter().find(named)?;
-    Some((resource, found, false))
+/// The entry of `extensionProviders` of that name, else that of `authorizers`.
+pub fn defined<'a>(context: &Context<'a>, name: &str) -> Option<(&'a Resource, &'a Node)> {
+    let named = |it: &(_, &Node)| it.1.get("name").and_then(Node::text) == Some(name);
+    all(context).into_iter().find(named)
 }
 
-/// An entry of `authorizers`.
-fn find_authorizer<'a>(
-    context: &Context<'a>,
-    name: &str,
-) -> Option<(&'a Resource, &'a Node, bool)> {
-    let mut resources = context.inventory.of(KYMA, "Istio");
-    resources.find_map(|resource| {
-        let authorizers = resource.root.at(&["spec", "config", "authorizers"])?;
-        let named = |it: &&Node| it.get("name").and_then(Node::text) == Some(name);
-        let found = authorizers.items().iter().find(named)?;
-        Some((resource, found, true))
-    })
+/// Every entry of `extensionProviders` and of `authorizers`.
+pub fn all<'a>(context: &Context<'a>) -> Vec<(&'a Resource, &'a Node)> {
+    let mesh = super::mesh_config(context.inventory).into_iter();
+    let mesh = mesh.map(|it| (it, it.root.get("extensionProviders")));
+    let kyma = context.inventory.of(KYMA, KIND);
+    let kyma = kyma.map(|it| (it, it.root.at(&["spec", "config", "authorizers"])));
+    let entries = mesh.chain(kyma).flat_map(|(resource, list)| {
+        let items = list.map_or(&[][..], Node::items);
+        items.iter().map(move |item| (resource, item))
+    });
+    entries.collect()
 }
 
 /// Istio's `extensionProviders[]`.

@@ -13,7 +13,7 @@ pub(super) use inline::inlined;
 use super::Context;
 use super::draft::Draft;
 use super::istio::providers;
-use super::resource::{Reading, Resource};
+use super::resource::Reading;
 use super::written::{EnvoyExtAuthzHttp, ExtensionProvider};
 use crate::cli::yaml::Node;
 use settings::Proxy;
@@ -199,7 +199,7 @@ fn warn_of_open_paths(proxy: &Proxy<'_>) {
 /// What a caller is allowed by is a plain 200.
 fn warn_of_answers(proxy: &Proxy<'_>) {
     let upstreams = proxy.list("upstream");
-    if upstreams.iter().any(|it| *it == "static://200") {
+    if upstreams.contains(&"static://200") {
         return;
     }
     let (node, found) = match proxy.get("upstream") {

@@ -1,14 +1,15 @@
 //! oauth2-proxy: an authorizer that is asked, or tokens that are verified here in its place.
 //!
 //! [`compile`] sees to it that the authorizer is there, and warns of the traps in it. With `--inline`
-//! an importer gives its rules to [`inlined`], which has the gateway verify the tokens that
+//! an importer gives its rules to [`inline()`], which has the gateway verify the tokens that
 //! oauth2-proxy would. Nothing is inlined that would let more in.
 
 mod inline;
+mod losses;
+mod outputs;
 mod settings;
 
-#[allow(unused_imports, reason = "for the importer of APIRules")]
-pub(super) use inline::inlined;
+pub(super) use inline::{inline, is_inlined};
 
 use super::Context;
 use super::draft::Draft;

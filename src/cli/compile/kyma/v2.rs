@@ -8,8 +8,9 @@ use super::{Version, conflicts, hosts, jwt, order};
 use crate::cli::compile::Context;
 use crate::cli::compile::draft::Draft;
 use crate::cli::compile::istio::providers;
+use crate::cli::compile::oauth2_proxy;
 use crate::cli::compile::resource::Reading;
-use crate::cli::compile::written::{ApiRules, ExtAuth, Members, Request, Strategy, True};
+use crate::cli::compile::written::{ApiRule, ApiRules, ExtAuth, Members, Request, Strategy, True};
 use crate::cli::yaml::Node;
 use crate::policy::ApiPath;
 
@@ -88,7 +89,11 @@ pub(super) fn compile<'a>(
         return None;
     }
     let written = order::in_order(reading, &rules);
-    let (written, from): (Vec<_>, Vec<_>) = written.into_iter().unzip();
+    let (mut written, from): (Vec<ApiRule>, Vec<_>) = written.into_iter().unzip();
+    for (rule, from) in written.iter_mut().zip(&from) {
+        // Only now: until here an authorizer is asked beside what other rules demand.
+        oauth2_proxy::inline(context, draft, (reading, from.node), rule);
+    }
     let entry = ApiRules {
         name: format!("{}.{}", resource.namespace, resource.name),
         hosts: hosts.clone(),
@@ -294,7 +299,8 @@ fn ext_auth_of<'a>(
             all_found = false;
             continue;
         };
-        all_found &= providers::require(context, draft, reading, item, name);
+        all_found &= oauth2_proxy::is_inlined(context, (reading, item), name)
+            || providers::require(context, draft, reading, item, name);
         if !authorizers.iter().any(|it| it == name) {
             authorizers.push(name.to_owned());
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::cli::compile::input::Inventory;
 use crate::cli::compile::notes::Notes;
 use crate::cli::compile::settings::{Arguments, Settings};
-use crate::cli::compile::written::{Authorization, ExtAuth, JwtDemand};
+use crate::cli::compile::written::{ApiRule, Authorization, ExtAuth, JwtDemand, Strategy};
 use crate::cli::report::{Severity, Sources};
 use clap::Parser;
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ struct Inlined {
     warnings: Vec<String>,
 }
 
-fn inline(documents: &[&str], flags: &[&str], ext_auth: ExtAuth) -> Inlined {
+fn played(documents: &[&str], flags: &[&str], ext_auth: ExtAuth) -> Inlined {
     let (mut sources, notes) = (Sources::default(), Notes::default());
     let mut inventory = Inventory::default();
     for document in documents {
@@ -89,15 +89,19 @@ fn inline(documents: &[&str], flags: &[&str], ext_auth: ExtAuth) -> Inlined {
     let asking = asking.next().unwrap();
     let mut draft = Draft::new();
     let reading = context.reading(asking);
-    let (strategy, style) = inlined(&context, &mut draft, (reading, &asking.root), ext_auth);
+    let mut rule = ApiRule {
+        strategy: Strategy::ExtAuth(ext_auth),
+        ..ApiRule::default()
+    };
+    inline(&context, &mut draft, (reading, &asking.root), &mut rule);
     let notes = notes.into_sorted();
     let told = |severity: Severity| {
         let notes = notes.iter().filter(|it| it.severity == severity);
         notes.map(|it| it.message.clone()).collect()
     };
     Inlined {
-        strategy: serde_json::to_value(strategy).unwrap(),
-        style,
+        strategy: serde_json::to_value(rule.strategy).unwrap(),
+        style: rule.error_style,
         errors: told(Severity::Error),
         warnings: told(Severity::Warning),
     }
@@ -127,7 +131,7 @@ fn demand(more: Value) -> Value {
 #[test]
 fn the_tutorials_tokens_are_verified_in_the_gateway() {
     let istio = authorizer("oauth2-proxy", SERVICE, "");
-    let found = inline(&[&values(""), &istio], &INLINE, asks(&["oauth2-proxy"]));
+    let found = played(&[&values(""), &istio], &INLINE, asks(&["oauth2-proxy"]));
     let expected = json!({"jwt": {"authentications": [demand(json!({}))]}});
     assert_eq!(found.strategy, expected);
     assert_eq!(found.style, Some("oauth2-proxy"));
@@ -190,7 +194,7 @@ fn who_asks_what() {
         let values = values("");
         let mut texts = vec![values.as_str()];
         texts.extend(documents.into_iter().map(String::as_str));
-        let found = inline(&texts, flags, asks(&asked));
+        let found = played(&texts, flags, asks(&asked));
         assert_eq!(found.strategy, expected, "{name}");
         assert!(found.errors.is_empty(), "{name}: {:?}", found.errors);
     }
@@ -202,7 +206,7 @@ fn who_asks_what() {
         restrictions: Some(restrictions),
         ..asks(&["oauth2-proxy"])
     };
-    let found = inline(&[&values(""), &istio], &INLINE, both);
+    let found = played(&[&values(""), &istio], &INLINE, both);
     assert!(
         found.errors[0].contains("several demands at once"),
         "{:?}",
@@ -369,7 +373,7 @@ fn settings() {
             json!("found `https://other.example.com`; allowed: `ISSUER=AUDIENCE`"),
         ),
     ] {
-        let found = inline(&[&input], &INLINE, asks(&["oauth2-proxy"]));
+        let found = played(&[&input], &INLINE, asks(&["oauth2-proxy"]));
         match expected.as_str() {
             Some(error) => {
                 let is_it = |it: &String| it.contains(error);
@@ -393,7 +397,7 @@ fn several_issuers() {
         "--jwks-uri",
         "b=https://b.example.com/jwks",
     ];
-    let found = inline(&[&input], &flags, asks(&["oauth2-proxy"]));
+    let found = played(&[&input], &flags, asks(&["oauth2-proxy"]));
     let expected = json!([
         demand(json!({})),
         demand(json!({"issuer": "https://a.example.com", "audiences": ["web"]})),
@@ -430,7 +434,7 @@ fn addresses_that_are_not_verified() {
             true,
         ),
     ] {
-        let found = inline(&[&values(more)], flags, asks(&["oauth2-proxy"]));
+        let found = played(&[&values(more)], flags, asks(&["oauth2-proxy"]));
         let is_told = found.errors.iter().any(|it| it.contains(told));
         assert_eq!(is_told, refused, "{name}: {:?}", found.errors);
     }
@@ -465,7 +469,7 @@ fn what_the_gateway_does_not_let_in() {
             Some("browsers are no longer"),
         ),
     ] {
-        let found = inline(&[&values(more)], &INLINE, asks(&["oauth2-proxy"]));
+        let found = played(&[&values(more)], &INLINE, asks(&["oauth2-proxy"]));
         let warnings = &found.warnings;
         match told {
             Some(told) => assert!(
@@ -532,7 +536,7 @@ fn headers_for_the_upstream() {
         ("x-forwarded-user", "", vec![], None),
     ] {
         let istio = authorizer("oauth2-proxy", SERVICE, on_allow);
-        let found = inline(&[&values(more), &istio], &INLINE, asks(&["oauth2-proxy"]));
+        let found = played(&[&values(more), &istio], &INLINE, asks(&["oauth2-proxy"]));
         let rule = &found.strategy["jwt"]["authentications"][0];
         let told = rule["outputClaimToHeaders"]
             .as_array()
@@ -632,7 +636,7 @@ fn deployments() {
             None,
         ),
     ] {
-        let found = inline(&documents, &INLINE, asks(&[authorizer]));
+        let found = played(&documents, &INLINE, asks(&[authorizer]));
         if let Some(expected) = expected {
             assert_eq!(found.strategy, *expected, "{name}");
             assert!(found.errors.is_empty(), "{name}: {:?}", found.errors);
@@ -647,7 +651,7 @@ fn deployments() {
     }
     let both = authorizer("oauth2-proxy", "oauth2-proxy.team.svc.cluster.local", "");
     let deployment = DEPLOYMENT.replace("name: login, namespace", "name: oauth2-proxy, namespace");
-    let found = inline(
+    let found = played(
         &[&deployment, CONFIG_MAP, &values, &both],
         &INLINE,
         asks(&["oauth2-proxy"]),

@@ -11,6 +11,9 @@ mod likely;
 mod manual;
 mod output;
 mod progress;
+mod compile;
+pub mod image;
+mod push;
 pub mod report;
 mod request;
 mod test;
@@ -53,6 +56,8 @@ enum Verb {
     Check(check::Arguments),
     Compile(compile::Arguments),
     Explain(Box<explain::Arguments>),
+    Image(image::Arguments),
+    Push(push::Arguments),
     Test(test::Arguments),
     Completions(manual::CompletionsArguments),
     Man(manual::ManArguments),
@@ -90,6 +95,8 @@ pub fn run() -> Exit {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Compile(arguments) => compile::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
+        Verb::Image(arguments) => image::run(&arguments),
+        Verb::Push(arguments) => push::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Completions(arguments) => manual::completions(&arguments),
         Verb::Man(arguments) => manual::man(&arguments),

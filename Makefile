@@ -7,11 +7,12 @@ MAX_BYTES := 1048576
 MACHETE := .tools/cargo-machete-0.9.2
 DENY := .tools/cargo-deny-0.20.2
 FUZZ := .tools/cargo-fuzz-0.13.2
+CYCLONEDX := .tools/cargo-cyclonedx-0.5.9
 # For each target.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo run test lint bench fuzz clean
+.PHONY: help setup build demo run test lint bench fuzz image push clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '%-8s %s\n' "$$name" "$$what"; done
@@ -36,6 +37,18 @@ run: setup build ## start the same gateway, and keep it running to try by hand
 test: setup build ## run every test; REQUIRE=all fails where one would be skipped
 	@cargo test
 
+# The commit, if all that is built from is in it.
+REVISION = $(shell test -z "$$(git status --porcelain 2>&1)" && git rev-parse HEAD)
+CONTENT = $(addprefix --revision ,$(REVISION)) $(addprefix --source ,$(SOURCE))
+
+image: build $(CYCLONEDX) ## write dist/image, and the list of dependencies; SOURCE=URL names the source
+	@cargo run --quiet -- image --output dist/image $(CONTENT)
+	@tests/setup/sbom.sh $(CYCLONEDX)/bin/cargo-cyclonedx dist/plugin.cdx.json
+
+push: $(if $(IMAGE),image) ## push the image: make push IMAGE=HOST/NAME:TAG; PUSH=OPTIONS for `portcullis push`
+	@test -n "$(IMAGE)" || { echo "push: say where to, such as IMAGE=ghcr.io/example/portcullis:0.1.0" >&2; exit 1; }
+	@cargo run --quiet -- push $(CONTENT) $(PUSH) $(IMAGE)
+
 lint: setup $(MACHETE) $(DENY) ## check format, code, documentation and dependencies
 	@cargo fmt --check
 	@cargo clippy --all-targets -- -D warnings
@@ -46,7 +59,7 @@ lint: setup $(MACHETE) $(DENY) ## check format, code, documentation and dependen
 	@tests/setup/deny.sh $(DENY)/bin/cargo-deny
 
 # Unoptimised, since it compiles in half the time and runs in an instant all the same.
-$(MACHETE) $(DENY) $(FUZZ):
+$(MACHETE) $(DENY) $(FUZZ) $(CYCLONEDX):
 	@echo "installing $(@F), which takes some minutes"
 	@cargo install --quiet --locked --debug --root $@ $(subst -0,@0,$(@F))
 

@@ -256,7 +256,7 @@ fn fetch(
 
 /// What Istio would read otherwise than it seems.
 fn warn_of_the_name(reference: &Reference, arguments: &Arguments, report: &mut Report) {
-    if !reference.fits_a_wasm_plugin {
+    if arguments.check && !reference.fits_a_wasm_plugin {
         report.warnings.push(format!(
             "write `url: {reference}` in a WasmPlugin: without `oci://`, Istio reads what stands \
              before the port as a scheme"

@@ -31,6 +31,7 @@
 //! | `httpbin.rs` | a running httpbin |
 //! | `client.rs`, `exchange.rs` | an HTTP/1.1 client that sends exactly the bytes it is given |
 //! | `tls.rs`, `certificate.rs` | certificates for one test, and both ends of TLS |
+//! | `registry.rs` | a running container registry |
 //! | `requirements.rs` | the outside tools, and what happens when one is missing |
 //! | `process.rs`, `wait.rs` | a child process with its log; bounded waiting |
 //!
@@ -49,6 +50,7 @@ pub mod httpbin;
 pub mod listener;
 pub mod plugin;
 mod process;
+pub mod registry;
 pub mod requirements;
 pub mod tls;
 pub mod wait;

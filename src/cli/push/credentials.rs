@@ -151,7 +151,7 @@ async fn of_docker(file: &Path, registry: &str) -> Result<Option<Credentials>, S
     })?;
     let known = host_of(registry);
     if let Some((key, helper)) = of_host(&config.cred_helpers, known) {
-        return ask(helper, key, from.to_string()).await;
+        return ask(&helper_program(helper, file)?, key, PATIENCE).await;
     }
     let login = of_host(&config.auths, known);
     if let Some((key, login)) = &login
@@ -163,7 +163,7 @@ async fn of_docker(file: &Path, registry: &str) -> Result<Option<Credentials>, S
         return Ok(None);
     }
     let key = login.map_or_else(|| server(known), |(key, _)| key.to_owned());
-    ask(&config.creds_store, &key, from.to_string()).await
+    ask(&helper_program(&config.creds_store, file)?, &key, PATIENCE).await
 }
 
 /// The entry of a host.
@@ -229,21 +229,26 @@ fn identity_token(key: &str, from: &str) -> String {
     )
 }
 
-/// Asks one of Docker's credential helpers.
-async fn ask(helper: &str, key: &str, from: String) -> Result<Option<Credentials>, String> {
-    let program = format!("docker-credential-{helper}");
-    if helper.contains(['/', '\\']) {
-        return Err(format!(
-            "{from}: `{helper}` is no name of a credential helper"
-        ));
+/// The program of one of Docker's credential helpers, which is looked for in `PATH`.
+fn helper_program(helper: &str, file: &Path) -> Result<String, String> {
+    match helper.contains(['/', '\\']) {
+        true => Err(format!(
+            "{}: `{helper}` is no name of a credential helper",
+            file.display()
+        )),
+        false => Ok(format!("docker-credential-{helper}")),
     }
+}
+
+/// Asks a credential helper.
+async fn ask(program: &str, key: &str, patience: Duration) -> Result<Option<Credentials>, String> {
     let failed = |what: &str| {
         format!(
             "`{program} get` for `{key}` {what}; try `docker login`, or give `--username` and \
              `--password-stdin`"
         )
     };
-    let answer = tokio::time::timeout(PATIENCE, run(&program, key));
+    let answer = tokio::time::timeout(patience, run(program, key));
     let answer = answer.await.map_err(|_| failed("does not end"))?;
     let output = answer.map_err(|error| failed(&format!("could not be run: {error}")))?;
     if !output.status.success() {
@@ -257,11 +262,11 @@ async fn ask(helper: &str, key: &str, from: String) -> Result<Option<Credentials
     let helped: Helped = serde_json::from_slice(&output.stdout)
         .map_err(|_| failed("did not answer with a name and a secret"))?;
     match helped.username.as_str() {
-        "<token>" => Err(identity_token(key, &program)),
+        "<token>" => Err(identity_token(key, program)),
         _ => Ok(Some(Credentials {
             username: helped.username,
             password: helped.secret,
-            from: program,
+            from: program.to_owned(),
         })),
     }
 }

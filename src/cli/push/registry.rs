@@ -11,7 +11,6 @@ use oci_client::client::{ClientConfig, ClientProtocol, LayerDescriptor};
 use oci_client::errors::{OciDistributionError as Error, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, RegistryOperation};
-use std::error::Error as _;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -152,12 +151,15 @@ impl<'a> Registry<'a> {
                          give `--insecure-http`"
                     );
                 }
-                let what = match (error.is_connect(), error.is_timeout()) {
-                    (true, _) => "cannot be reached",
-                    (_, true) => "does not answer",
-                    _ => "could not be asked",
-                };
-                format!("`{registry}` {what}: {cause}")
+                let cause = cause.trim_start_matches("client error (Connect): ");
+                match (error.is_connect(), error.is_timeout()) {
+                    (true, _) => format!(
+                        "`{registry}` cannot be reached: {cause}; is it running, and are host and \
+                         port right?"
+                    ),
+                    (_, true) => format!("`{registry}` does not answer: {cause}"),
+                    _ => format!("`{registry}` could not be asked: {cause}"),
+                }
             }
             Error::UnauthorizedError { .. } | Error::ServerError { code: 401, .. } => {
                 self.denied("")

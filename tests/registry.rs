@@ -101,6 +101,8 @@ with_registry! {
             let folder = portcullis.home.path().join("image");
             let written = portcullis.run(&["image", "--output", folder.to_str().unwrap()]);
             assert_eq!(written.exit, 0, "{}", written.err);
+            let line = format!("{} {}\n", digest.as_str().unwrap(), folder.join(layout).display());
+            assert!(written.out.contains(&line), "{}", written.out);
             let index = fs::read(folder.join(layout).join("index.json")).unwrap();
             let index: Value = serde_json::from_slice(&index).unwrap();
             assert_eq!(index["manifests"][0]["digest"], digest, "{layout}");

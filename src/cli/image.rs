@@ -74,8 +74,8 @@ Examples:
     portcullis image --output dist/image --revision \"$(git rev-parse HEAD)\"
 
   One of them, to be copied to a registry by another tool:
-    portcullis image --output dist/image --layout docker
-    skopeo copy oci:dist/image/docker docker://registry.example.com/portcullis:0.1.0
+    portcullis image --output dist/image --layout oci
+    skopeo copy --preserve-digests oci:dist/image/oci docker://registry.example.com/portcullis:0.1.0
 
 Layouts:
   docker    a Docker image of one layer that holds `plugin.wasm`; read by every Istio and kept by

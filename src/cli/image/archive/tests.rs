@@ -54,7 +54,8 @@ fn the_same_module_gives_the_same_bytes_that_tell_nothing_else() {
 
 #[test]
 fn the_first_file_of_that_name_is_taken_from_any_folder() {
-    let cases: &[(&str, &[(&str, &[u8])], &[u8])] = &[
+    type Files<'a> = &'a [(&'a str, &'a [u8])];
+    let cases: &[(&str, Files, &[u8])] = &[
         ("alone", &[("plugin.wasm", b"a")], b"a"),
         ("in a folder", &[("opt/x/plugin.wasm", b"a")], b"a"),
         (

@@ -3,7 +3,10 @@
 //! The registry is Debian's `docker-registry`; without it a test is skipped with one line, or fails
 //! under `REQUIRE=all`. Wrong images are put there by hand.
 
+mod authorization_server;
 mod harness;
+#[path = "registry/token_server.rs"]
+mod token_server;
 
 use std::{
     fs,
@@ -23,6 +26,7 @@ use portcullis::cli::image::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use token_server::TokenServer;
 
 /// The command, away from what the machine says of registries.
 struct Portcullis {
@@ -386,6 +390,70 @@ fn the_plugin_itself_is_pushed() {
             "{layout}"
         );
     }
+}
+
+/// As at Docker Hub and GitHub: the registry sends us elsewhere for a token.
+#[test]
+fn a_registry_that_demands_a_token_gets_one() {
+    if !met(
+        "a_registry_that_demands_a_token_gets_one",
+        &[registry::TOOL],
+    ) {
+        return;
+    }
+    let tokens = TokenServer::start();
+    let auth = json!({
+        "realm": tokens.realm(),
+        "service": "registry of a test",
+        "issuer": token_server::ISSUER,
+    });
+    let registry = Registry::start_with_tokens(auth, &tokens.authority());
+    let name = format!("{}/portcullis:1", registry.host());
+    let mut portcullis = Portcullis::new();
+    let stranger = portcullis.push(&["--insecure-http", &name]);
+    assert_eq!(stranger.exit, 1);
+    assert!(
+        stranger.err.contains("demands credentials"),
+        "{}",
+        stranger.err
+    );
+
+    let arguments = [
+        "--insecure-http",
+        "--username",
+        LOGIN.0,
+        "--password-stdin",
+        &name,
+    ];
+    portcullis.stdin = "not-the-password".to_owned();
+    let wrong = portcullis.push(&arguments);
+    assert_eq!(wrong.exit, 1);
+    assert!(
+        wrong
+            .err
+            .contains("refuses the credentials from `--password-stdin`"),
+        "{}",
+        wrong.err
+    );
+    assert_eq!(tokens.scopes(), Vec::<String>::new());
+
+    portcullis.stdin = LOGIN.1.to_owned();
+    portcullis.push(&arguments).json();
+    let scopes = tokens.scopes();
+    assert!(
+        scopes
+            .iter()
+            .any(|it| it == "repository:portcullis:pull,push"),
+        "{scopes:?}"
+    );
+    // Who only looks does not ask for more.
+    portcullis.check(&arguments).json();
+    let asked = &tokens.scopes()[scopes.len()..];
+    assert!(
+        asked.iter().all(|it| it == "repository:portcullis:pull"),
+        "{asked:?}"
+    );
+    assert!(!asked.is_empty());
 }
 
 /// Puts an image of these layers there by hand, and tells its digest.

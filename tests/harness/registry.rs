@@ -51,6 +51,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Registry {
     /// Starts one; it answers when this returns.
     pub fn start(guard: Guard) -> Self {
+        Self::start_with(guard, None)
+    }
+
+    /// Starts one that lets in whoever shows a token from elsewhere: its `auth.token`, and the
+    /// certificate by which tokens are verified.
+    pub fn start_with_tokens(auth: Value, certificate: &str) -> Self {
+        Self::start_with(Guard::Open, Some((auth, certificate)))
+    }
+
+    fn start_with(guard: Guard, tokens: Option<(Value, &str)>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let at = |name: &str| folder.path().join(name);
         let write = |name: &str, text: &str| fs::write(at(name), text).expect("a file");
@@ -81,6 +91,11 @@ impl Registry {
                 });
                 tls = Some(authority.client_config(None));
             }
+        }
+        if let Some((mut token, certificate)) = tokens {
+            write("tokens.pem", certificate);
+            token["rootcertbundle"] = json!(at("tokens.pem"));
+            config["auth"] = json!({"token": token});
         }
         // JSON is YAML, too.
         write("config.yml", &config.to_string());

@@ -402,12 +402,7 @@ fn a_registry_that_demands_a_token_gets_one() {
         return;
     }
     let tokens = TokenServer::start();
-    let auth = json!({
-        "realm": tokens.realm(),
-        "service": "registry of a test",
-        "issuer": token_server::ISSUER,
-    });
-    let registry = Registry::start_with_tokens(auth, &tokens.authority());
+    let registry = tokens.registry(Guard::Open);
     let name = format!("{}/portcullis:1", registry.host());
     let mut portcullis = Portcullis::new();
     let stranger = portcullis.push(&["--insecure-http", &name]);
@@ -454,6 +449,30 @@ fn a_registry_that_demands_a_token_gets_one() {
         "{asked:?}"
     );
     assert!(!asked.is_empty());
+}
+
+/// The password would go over the wire for all to read.
+#[test]
+fn no_password_goes_where_a_registry_leads_without_tls() {
+    let test = "no_password_goes_where_a_registry_leads_without_tls";
+    if !met(test, &[registry::TOOL]) {
+        return;
+    }
+    let tokens = TokenServer::start();
+    let registry = tokens.registry(Guard::Tls);
+    let name = format!("{}/portcullis:1", registry.host());
+    let mut portcullis = Portcullis::new();
+    let authority = registry.authority().display().to_string();
+    portcullis.env.push(("SSL_CERT_FILE", authority));
+    portcullis.stdin = LOGIN.1.to_owned();
+    let pushed = portcullis.push(&["--username", LOGIN.0, "--password-stdin", &name]);
+    assert_eq!(pushed.exit, 1);
+    assert!(
+        pushed.err.contains("leads to `http://127.0.0.1`"),
+        "{}",
+        pushed.err
+    );
+    assert_eq!(tokens.scopes(), Vec::<String>::new());
 }
 
 /// Puts an image of these layers there by hand, and tells its digest.

@@ -56,8 +56,8 @@ impl Registry {
 
     /// Starts one that lets in whoever shows a token from elsewhere: its `auth.token`, and the
     /// certificate by which tokens are verified.
-    pub fn start_with_tokens(auth: Value, certificate: &str) -> Self {
-        Self::start_with(Guard::Open, Some((auth, certificate)))
+    pub fn start_with_tokens(guard: Guard, auth: Value, certificate: &str) -> Self {
+        Self::start_with(guard, Some((auth, certificate)))
     }
 
     fn start_with(guard: Guard, tokens: Option<(Value, &str)>) -> Self {

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::authorization_server::{Serving, bind, encode, now};
 use crate::harness::{
-    registry::LOGIN,
+    registry::{Guard, LOGIN, Registry},
     tls::{Authority, Contents},
 };
 
@@ -42,9 +42,6 @@ struct Asked {
     scope: String,
     service: String,
 }
-
-/// `iss` of its tokens.
-pub const ISSUER: &str = "tokens of a test";
 
 // === impl TokenServer ===
 
@@ -70,14 +67,14 @@ impl TokenServer {
         }
     }
 
-    /// Where tokens are asked for.
-    pub fn realm(&self) -> String {
-        format!("http://127.0.0.1:{}/token", self.serving.port())
-    }
-
-    /// The certificate of its authority.
-    pub fn authority(&self) -> String {
-        self.authority.pem()
+    /// A registry that sends whoever comes here for a token.
+    pub fn registry(&self, guard: Guard) -> Registry {
+        let auth = json!({
+            "realm": format!("http://127.0.0.1:{}/token", self.serving.port()),
+            "service": "registry of a test",
+            "issuer": "tokens of a test",
+        });
+        Registry::start_with_tokens(guard, auth, &self.authority.pem())
     }
 
     /// What was asked for with the right password.
@@ -114,7 +111,7 @@ impl Giver {
         self.scopes.lock().expect("no panic while held").push(scope);
         let header = json!({"typ": "JWT", "alg": "ES256", "x5c": [self.certificate]});
         let claims = json!({
-            "iss": ISSUER,
+            "iss": "tokens of a test",
             "sub": LOGIN.0,
             "aud": asked.service,
             "nbf": now() - 10,

@@ -20,6 +20,7 @@ pub(super) struct Registry<'a> {
     client: Client,
     auth: RegistryAuth,
     image: Reference,
+    insecure_http: bool,
     /// Where the credentials are from.
     credentials: Option<String>,
 }
@@ -30,6 +31,9 @@ pub(super) enum Purpose {
     Push,
     Check,
 }
+
+/// `oci-client` cannot be told to keep to TLS: plain HTTP goes to this proxy, which cannot be.
+const NOWHERE: &str = "http://127.0.0.1:0";
 
 /// How long it may take to get a connection, or the next bytes.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -59,6 +63,8 @@ impl<'a> Registry<'a> {
                 true => ClientProtocol::Http,
                 false => ClientProtocol::Https,
             },
+            // Also where a registry leads elsewhere, to a token or an upload.
+            http_proxy: (!insecure_http).then(|| NOWHERE.to_owned()),
             connect_timeout: Some(CONNECT),
             read_timeout: Some(READ),
             user_agent: concat!("portcullis/", env!("CARGO_PKG_VERSION")),
@@ -75,6 +81,7 @@ impl<'a> Registry<'a> {
             client,
             auth,
             image: image.clone(),
+            insecure_http,
             credentials: from,
         };
         let operation = match purpose {
@@ -149,6 +156,14 @@ impl<'a> Registry<'a> {
                     return format!(
                         "`{registry}` does not answer with TLS; if it is meant to speak plain HTTP, \
                          give `--insecure-http`"
+                    );
+                }
+                let elsewhere = error.url().filter(|url| url.scheme() == "http");
+                if let Some(url) = elsewhere.filter(|_| !self.insecure_http) {
+                    return format!(
+                        "`{registry}` leads to `http://{}`, where everything would go without \
+                         encryption: let it name an address with `https://`",
+                        url.host_str().unwrap_or_default()
                     );
                 }
                 let cause = cause.trim_start_matches("client error (Connect): ");

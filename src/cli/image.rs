@@ -1,7 +1,7 @@
 //! `portcullis image`: the module as a container image, in the layouts that Istio's agent reads.
 //!
 //! It builds no container and needs no daemon: an image is a few files, made by [`build`] and
-//! [`archive`], and put into a folder by [`folder`]. The same module gives the same bytes on every
+//! [`archive`], and put into a folder by `folder`. The same module gives the same bytes on every
 //! machine. [`fetcher`] reads an image as Istio's agent would; `push` uses it, too.
 
 pub mod archive;

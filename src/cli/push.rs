@@ -1,7 +1,7 @@
 //! `portcullis push`: the module into a registry, and a look at it as Istio's agent sees it.
 //!
-//! [`reference`] reads the name of the image, [`credentials`] finds who we are, [`registry`] speaks
-//! with the registry, [`report`] prints. The image itself is made and judged in `image`.
+//! `reference` reads the name of the image, `credentials` finds who we are, `registry` speaks with the
+//! registry, `report` prints. The image itself is made and judged in `image`.
 
 mod credentials;
 mod reference;
@@ -94,7 +94,11 @@ Credentials, of which the first that are given count:
   1  --username and --password-stdin
   2  PORTCULLIS_REGISTRY_USERNAME and PORTCULLIS_REGISTRY_PASSWORD
   3  config.json in DOCKER_CONFIG or ~/.docker: credHelpers, auths, credsStore
-  They are never printed.
+  They are never printed, and never sent without TLS unless --insecure-http is given.
+
+Other variables of the environment:
+  SSL_CERT_FILE            certificates to trust in place of the system's, as PEM
+  HTTPS_PROXY, NO_PROXY    the proxy to the registry, and for which hosts there is none
 
 What Istio's agent does:
   It compares `spec.sha256` with the digest of the image's manifest, and with an index, of the

@@ -146,11 +146,14 @@ pub fn explained(
     let allows = |some: &[Difference]| {
         cluster.judge(request, tokens, Differences::of(some)) == Answer::Allowed
     };
-    if !allows(meant) {
-        return None;
-    }
+    // One of them can lead to another rule, so that it hides what the others explain.
+    let without = |one: &Difference| -> Vec<_> {
+        let others = meant.iter().filter(|it| *it != one);
+        others.copied().collect()
+    };
+    let sets = std::iter::once(meant.to_vec()).chain(meant.iter().map(without));
+    let mut needed = sets.into_iter().find(|set| allows(set))?;
     // Take away what is not needed, one after the other.
-    let mut needed = meant.to_vec();
     for difference in meant {
         let rest: Vec<_> = needed
             .iter()

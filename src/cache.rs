@@ -25,6 +25,19 @@ pub struct Caches {
     pub refused: Tokens<Refused>,
     /// Tokens that a provider was asked about, by the index of the provider.
     pub introspected: Vec<Tokens<Introspected>>,
+    /// Tokens of which it was looked up whether their signature is known.
+    pub verified_lookups: Lookups,
+    /// Tokens of which it was looked up what a provider has said, by the index of the provider.
+    pub introspected_lookups: Vec<Lookups>,
+}
+
+/// How often something was looked up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lookups {
+    /// It was known.
+    pub hits: u64,
+    /// It was not.
+    pub misses: u64,
 }
 
 /// Tokens, each with what is known of it; clones are one and the same.
@@ -138,7 +151,22 @@ impl Caches {
             ),
             refused: Tokens::new(REFUSED.entries, REFUSED, last.map(|it| &it.refused)),
             introspected: introspected.collect(),
+            verified_lookups: Lookups::default(),
+            introspected_lookups: vec![Lookups::default(); providers.len()],
         }
+    }
+}
+
+// === impl Lookups ===
+
+impl Lookups {
+    /// Notes one.
+    pub fn note(&mut self, is_known: bool) {
+        let count = match is_known {
+            true => &mut self.hits,
+            false => &mut self.misses,
+        };
+        *count = count.saturating_add(1);
     }
 }
 

@@ -293,6 +293,16 @@ impl fmt::Display for Provider {
     }
 }
 
+// === impl Introspection ===
+
+impl Introspection {
+    /// Whether the server says that the token is active.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.active
+    }
+}
+
 // === impl Outage ===
 
 impl Outage {

@@ -175,11 +175,15 @@ impl<'a> Look<'a> {
             }
             None => {}
         }
+        if scopes.is_some() {
+            return Ok(None);
+        }
         let cache = self.caches.introspected.get(provider);
-        let remembered = cache
-            .filter(|_| scopes.is_none())
-            .and_then(|it| it.get(token));
+        let remembered = cache.and_then(|it| it.get(token));
         let believed = remembered.filter(|it| self.now < it.until);
+        if let Some(lookups) = self.caches.introspected_lookups.get_mut(provider) {
+            lookups.note(believed.is_some());
+        }
         Ok(believed.map(|it| it.known))
     }
 

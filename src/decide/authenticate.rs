@@ -200,6 +200,7 @@ impl<'a> Look<'a> {
             }
         };
         if known.is_some_and(|it| it.keys == id) {
+            self.caches.verified_lookups.note(true);
             return Ok(());
         }
         let jwt = match parsed {
@@ -207,7 +208,9 @@ impl<'a> Look<'a> {
             None => parsed.insert(jwt::parse(token)?),
         };
         let refused = self.caches.refused.get(token);
-        if refused.is_some_and(|it| it.keys == id && self.now < it.until) {
+        let refused = refused.is_some_and(|it| it.keys == id && self.now < it.until);
+        self.caches.verified_lookups.note(refused);
+        if refused {
             return Err(Reason::TokenSignature.into());
         }
         match jwt::verify(jwt, keys, self.keys.verifier()) {

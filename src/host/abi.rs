@@ -63,6 +63,12 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
@@ -158,6 +164,12 @@ pub fn property(path: &[&str]) -> Vec<u8> {
     let value =
         owned(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) });
     value.unwrap_or_default()
+}
+
+/// Sets a property of the stream, which access logs can tell: Envoy's filter state `wasm.NAME`.
+pub fn set_property(name: &str, value: &[u8]) {
+    // SAFETY: the host reads what the slices span.
+    unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
 }
 
 /// Removes every line of a request header.

@@ -8,7 +8,7 @@ use super::parked::Awaited;
 use super::root::{self, Plugin};
 use super::{connection, meter};
 use crate::decide::{Answers, Step, decide};
-use crate::meter::Counter;
+use crate::meter::{ALLOWED, Metric, NONE, PREFLIGHT};
 use crate::reply::Reply;
 use crate::request::{Connection, Headers, Request};
 use crate::verdict::{Allow, Change, Decision, Note, Reason, Refusal, Verdict};
@@ -31,6 +31,9 @@ pub struct Gathered {
 
 /// So much longer than the call itself may take, a request waits for its answer.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// The property that tells access logs of a decision.
+const FILTER_STATE: &str = "portcullis";
 
 /// What became of a request.
 #[derive(PartialEq, Eq)]
@@ -110,10 +113,16 @@ fn look(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Durati
             match verdict {
                 Verdict::Refuse(refusal) => refuse(&refusal, Some(&request)),
                 Verdict::Allow(allow) => match change(&allow) {
-                    Ok(()) => Concluded::Allowed,
+                    Ok(()) => {
+                        account(allow.rule.as_deref(), ALLOWED, NONE);
+                        Concluded::Allowed
+                    }
                     Err(_) => refuse(&Reason::Internal.into(), Some(&request)),
                 },
-                Verdict::Preflight(response) => send(&Reply::to_preflight(&response)),
+                Verdict::Preflight(response) => {
+                    account(None, PREFLIGHT, NONE);
+                    send(&Reply::to_preflight(&response))
+                }
             }
         }
         Step::Peer => {
@@ -154,7 +163,7 @@ fn look(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Durati
 
 /// Tells what policies that do not decide say; names of rules, nothing of the request.
 fn tell(note: &Note) {
-    meter::count(Counter::of(note));
+    meter::count(Metric::note(note));
     log::info!("{note}");
 }
 
@@ -166,9 +175,18 @@ fn change(allow: &Allow) -> Result<(), Failed> {
 }
 
 fn refuse(refusal: &Refusal, request: Option<&Request<'_>>) -> Concluded {
-    meter::count(Counter::Refused(refusal.reason));
+    let reason = refusal.reason;
+    meter::count(Metric::refusal(reason));
+    account(refusal.rule.as_deref(), reason.class().name(), reason.code());
     log::debug!("refused: {refusal}");
     send(&Reply::to(refusal, request))
+}
+
+/// Counts a decision, and tells access logs of it, in names of the configuration and fixed words.
+fn account(rule: Option<&str>, outcome: &'static str, reason: &'static str) {
+    meter::count(Metric::decision(rule, outcome));
+    let told = [outcome, reason, rule.unwrap_or(NONE)].join(",");
+    abi::set_property(FILTER_STATE, told.as_bytes());
 }
 
 fn send(reply: &Reply) -> Concluded {

@@ -2,83 +2,137 @@
 //!
 //! This is the one state that all configurations of a VM share: a host that is told to define a
 //! metric again keeps both, so a name must be defined only once, however often policies change.
+//! What is counted stays here until the next tick, so that no request pays for a call to the host.
 
 use super::abi;
-use crate::meter::{Counter, PARKED};
+use crate::meter::{Family, Metric, OTHER};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::time::Duration;
 
-/// Numbers by name.
+/// What is counted, and when that was told last.
 #[derive(Default)]
-struct Defined {
-    numbers: HashMap<String, u32>,
-    /// How many of them are named after something in a configuration.
-    named: usize,
+struct Meter {
+    /// Where the series stand that are about a name; those about none are under the empty name.
+    names: HashMap<Box<str>, usize>,
+    series: Vec<Vec<Series>>,
+    /// As time since the Unix epoch, in whole seconds from the first time.
+    told: Option<Duration>,
 }
 
-/// So many names from configurations are told apart in a VM's life: further policies count together,
-/// further gauges are not set.
-const MAX_NAMED: usize = 500;
+/// One counter or gauge.
+struct Series {
+    family: Family,
+    word: &'static str,
+    /// By which the host knows it; nothing if it does not want to.
+    number: Option<u32>,
+    /// Counted, and not told yet.
+    untold: i64,
+}
+
+/// So many names are told apart in a VM's life; what is about further ones counts together.
+const MAX_NAMES: usize = 500;
 
 thread_local! {
-    static DEFINED: RefCell<Defined> = RefCell::default();
+    static METER: RefCell<Meter> = RefCell::default();
 }
 
 /// Counts one.
-pub fn count(counter: Counter<'_>) {
-    let number = with(|defined| {
-        let named = match counter.is_fixed() {
-            true => defined.fixed(counter.name(), abi::define_counter),
-            false => defined.named(counter.name(), abi::define_counter),
-        };
-        named.or_else(|| defined.fixed(counter.other().to_owned(), abi::define_counter))
-    });
-    number
-        .into_iter()
-        .for_each(|number| abi::increment_metric(number, 1));
+pub fn count(metric: Metric<'_>) {
+    add(metric, 1);
 }
 
-/// Counts requests that begin to wait, or that wait no more.
+/// Counts several.
+pub fn add(metric: Metric<'_>, several: u64) {
+    with(|meter| meter.add(&metric, several));
+}
+
+/// Counts requests that begin to wait, or that wait no more. An operator sees that at once.
 pub fn parked(by: i64) {
-    let number = with(|defined| defined.fixed(PARKED.to_owned(), abi::define_gauge));
-    number
-        .into_iter()
-        .for_each(|number| abi::increment_metric(number, by));
+    with(|meter| {
+        let parked = Metric::fixed(Family::ParkedRequests, "");
+        let number = meter.series(&parked, abi::define_gauge)?.number?;
+        abi::increment_metric(number, by);
+        Some(())
+    });
 }
 
-/// Sets a gauge that is named after something in a configuration.
-pub fn gauge(name: String, value: u64) {
-    let number = with(|defined| defined.named(name, abi::define_gauge));
-    number
-        .into_iter()
-        .for_each(|number| abi::set_gauge(number, value));
+/// Sets a gauge.
+pub fn gauge(metric: Metric<'_>, value: u64) {
+    with(|meter| {
+        let number = meter.series(&metric, abi::define_gauge)?.number?;
+        abi::set_gauge(number, value);
+        Some(())
+    });
 }
 
-fn with(find: impl FnOnce(&mut Defined) -> Option<u32>) -> Option<u32> {
-    DEFINED.with(|defined| find(&mut *defined.try_borrow_mut().ok()?))
-}
-
-// === impl Defined ===
-
-impl Defined {
-    /// One of a fixed list.
-    fn fixed(&mut self, name: String, define: fn(&str) -> Option<u32>) -> Option<u32> {
-        if let Some(number) = self.numbers.get(&name) {
-            return Some(*number);
+/// Tells the host what was counted since it was told last, and that the module is alive.
+pub fn tell(now: Duration) {
+    with(|meter| {
+        let since = *meter.told.get_or_insert(now);
+        let seconds = now.saturating_sub(since).as_secs();
+        meter.told = Some(since.saturating_add(Duration::from_secs(seconds)));
+        meter.add(&Metric::fixed(Family::AliveSeconds, ""), seconds);
+        for series in meter.series.iter_mut().flatten() {
+            let untold = std::mem::take(&mut series.untold);
+            if let (Some(number), 1..) = (series.number, untold) {
+                abi::increment_metric(number, untold);
+            }
         }
-        let number = define(&name)?;
-        self.numbers.insert(name, number);
-        Some(number)
+        Some(())
+    });
+}
+
+fn with(use_it: impl FnOnce(&mut Meter) -> Option<()>) {
+    METER.with(|meter| use_it(&mut *meter.try_borrow_mut().ok()?));
+}
+
+// === impl Meter ===
+
+impl Meter {
+    fn add(&mut self, metric: &Metric<'_>, several: u64) -> Option<()> {
+        let series = self.series(metric, abi::define_counter)?;
+        let several = i64::try_from(several).unwrap_or_default();
+        series.untold = series.untold.saturating_add(several);
+        Some(())
     }
 
-    /// One of those of which there may be too many.
-    fn named(&mut self, name: String, define: fn(&str) -> Option<u32>) -> Option<u32> {
-        if !self.numbers.contains_key(&name) {
-            if self.named >= MAX_NAMED {
-                return None;
-            }
-            self.named = self.named.saturating_add(1);
-        }
-        self.fixed(name, define)
+    /// The series of a metric, which is defined when it is met first.
+    fn series(
+        &mut self,
+        metric: &Metric<'_>,
+        define: fn(&str) -> Option<u32>,
+    ) -> Option<&mut Series> {
+        let name = metric.of.unwrap_or_default();
+        let (at, of) = match self.names.get(name) {
+            Some(at) => (*at, metric.of),
+            None if self.names.len() < MAX_NAMES || name.is_empty() => (self.admit(name), metric.of),
+            None => (self.place_of_others(), Some(OTHER)),
+        };
+        let alike = self.series.get_mut(at)?;
+        let same = |it: &Series| it.family == metric.family && it.word == metric.word;
+        let at = alike.iter().position(same).unwrap_or_else(|| {
+            let metric = Metric { of, ..*metric };
+            alike.push(Series {
+                family: metric.family,
+                word: metric.word,
+                number: define(&metric.name()),
+                untold: 0,
+            });
+            alike.len().saturating_sub(1)
+        });
+        alike.get_mut(at)
+    }
+
+    fn admit(&mut self, name: &str) -> usize {
+        let at = self.series.len();
+        self.names.insert(name.into(), at);
+        self.series.push(Vec::new());
+        at
+    }
+
+    fn place_of_others(&mut self) -> usize {
+        let known = self.names.get(OTHER).copied();
+        known.unwrap_or_else(|| self.admit(OTHER))
     }
 }

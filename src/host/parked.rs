@@ -9,6 +9,7 @@ use super::{abi, meter};
 use crate::config::Limits;
 use crate::decide::Answers;
 use crate::keys::SourceId;
+use crate::meter::{Family, Metric};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 impl Parked {
     pub fn new(limits: &Limits) -> Self {
+        let most = u64::try_from(limits.parked_requests).unwrap_or(u64::MAX);
+        meter::gauge(Metric::fixed(Family::ParkedRequestsLimit, ""), most);
         Self {
             requests: HashMap::new(),
             bytes: 0,

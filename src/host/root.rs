@@ -15,7 +15,9 @@ use crate::cache::Caches;
 use crate::call::{Answer, HttpReply, MAX_REPLY, answered};
 use crate::config::{self, Config};
 use crate::keys::{self, Endpoint, Fetch, FetchFailure, Keys, Outcome, Reply, SourceId};
-use crate::meter::{configuration_digest, configuration_gauges, key_gauges};
+use crate::meter::{
+    Metric, configuration_digest, configuration_gauges, key_gauges, take_lookups,
+};
 use crate::policy::Policy;
 use crate::request::Headers;
 use std::cell::RefCell;
@@ -218,8 +220,8 @@ impl Root {
             fetching.clear();
         }
         let plugin = abi::property(&["plugin_name"]);
-        for (name, value) in configuration_gauges(&String::from_utf8_lossy(&plugin), digest, now) {
-            meter::gauge(name, value);
+        for (gauge, value) in configuration_gauges(&String::from_utf8_lossy(&plugin), digest, now) {
+            meter::gauge(gauge, value);
         }
         super::log::follow_host();
         // Keys are fetched right after this, not here: this pass asks nobody.
@@ -230,13 +232,16 @@ impl Root {
     /// A second has passed, or somebody asked to be called soon.
     pub fn on_tick(&self) {
         abi::set_tick_period(TICK);
+        let now = abi::now();
+        meter::tell(now);
         let Some(plugin) = self.plugin() else {
             return;
         };
         super::log::follow_host();
-        let now = abi::now();
         if let Ok(mut state) = plugin.state.try_borrow_mut() {
             state.parked.forget_gone(self.id, now);
+            take_lookups(&plugin.policy, &mut state.caches)
+                .for_each(|(counter, several)| meter::add(counter, several));
         }
         self.fetch_keys(&plugin, now);
         tell_health(&plugin, now);
@@ -274,7 +279,10 @@ fn end_call(plugin: &Plugin, call: u64, reply: Option<HttpReply>, now: Duration)
         }
         Err(_) => None,
     };
-    if let Some(trouble) = answer.as_ref().and_then(|it| it.trouble(&plugin.policy)) {
+    let answered = answer.as_ref();
+    let counter = answered.and_then(|it| Metric::answer(it, &plugin.policy));
+    counter.into_iter().for_each(meter::count);
+    if let Some(trouble) = answered.and_then(|it| it.trouble(&plugin.policy)) {
         tell_trouble(plugin, trouble, now);
     }
     resume(plugin, now, answer.as_ref(), |waiting| {
@@ -330,6 +338,9 @@ fn fetched(plugin: &Plugin, fetch: &Fetch, result: Result<Reply<'_>, FetchFailur
     let Some(outcome) = outcome else {
         return;
     };
+    if let Some(rule) = plugin.policy.key_source_names.get(source.0) {
+        meter::count(Metric::fetch(rule, &outcome));
+    }
     match (outcome.is_failure(), outcome.is_news()) {
         (true, _) => log::warn!("keys from {}: {outcome}", fetch.from),
         (false, true) => log::info!("keys from {}: {outcome}", fetch.from),
@@ -352,7 +363,7 @@ fn tell_health(plugin: &Plugin, now: Duration) {
     for (index, rule) in plugin.policy.key_source_names.iter().enumerate() {
         let health = state.keys.health(SourceId(index), now);
         let gauges = health.iter().flat_map(|health| key_gauges(rule, health));
-        gauges.for_each(|(name, value)| meter::gauge(name, value));
+        gauges.for_each(|(gauge, value)| meter::gauge(gauge, value));
     }
 }
 

@@ -5,7 +5,7 @@
 //! plugin is configured; otherwise the pure Rust way serves.
 
 use super::{abi, meter};
-use crate::meter::Counter;
+use crate::meter::{Family, Metric};
 use crate::token::signature::{
     Algorithm, PROBES, Probe, Provenance, PureRust, Verifier, VerifyingKey, envoy,
 };
@@ -32,9 +32,10 @@ impl HostVerifier {
             })
         };
         let serving = PROBES.iter().filter(serves);
-        Self {
-            native: serving.map(|probe| probe.algorithm).collect(),
-        }
+        let native: Vec<_> = serving.map(|probe| probe.algorithm).collect();
+        let count = u64::try_from(native.len()).unwrap_or_default();
+        meter::gauge(Metric::fixed(Family::HostAlgorithms, ""), count);
+        Self { native }
     }
 
     /// The algorithms that the host serves.
@@ -58,9 +59,7 @@ impl Verifier for HostVerifier {
         let native = self.native.contains(&algorithm);
         let answer = native.then(|| by_host(algorithm, key, message, signature));
         let answer = answer.flatten();
-        meter::count(Counter::Verified {
-            by_host: answer.is_some(),
-        });
+        meter::count(Metric::signature(answer.is_some()));
         // Where the host fails although it was probed, the pure way still answers.
         answer.unwrap_or_else(|| PureRust.verify(algorithm, key, message, signature))
     }

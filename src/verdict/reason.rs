@@ -303,6 +303,22 @@ impl Reason {
     }
 }
 
+// === impl Class ===
+
+impl Class {
+    /// Its stable name, for metrics and access logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Token => "token",
+            Self::Opaque => "opaque_token",
+            Self::Policy => "policy",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())

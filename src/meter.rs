@@ -167,9 +167,7 @@ impl Family {
             Self::KeysFailures => ("keys_failures", rule, None),
             Self::KeysNextAttemptSeconds => ("keys_next_attempt_seconds", rule, None),
             Self::ConfigurationHash => ("configuration_hash", plugin, None),
-            Self::ConfigurationLoadedAtSeconds => {
-                ("configuration_loaded_at_seconds", plugin, None)
-            }
+            Self::ConfigurationLoadedAtSeconds => ("configuration_loaded_at_seconds", plugin, None),
         }
     }
 }
@@ -327,7 +325,8 @@ mod tests {
     #[test]
     fn names_carry_labels_as_istio_cuts_them_out() {
         let denied = |rule| Metric::decision(Some(rule), "policy").name();
-        let named = |name: &str| format!("portcullis.rule=.={name};.;outcome=.=policy;.;decisions_total");
+        let named =
+            |name: &str| format!("portcullis.rule=.={name};.;outcome=.=policy;.;decisions_total");
         for (rule, name) in [
             ("ns[shop]-policy[readers]-rule[10]", "shop/readers"),
             ("ns[shop]-policy[read.ers]-rule[0]", "shop/read_ers"),

@@ -71,6 +71,8 @@ mod log;
 mod many_rules;
 #[path = "envoy/memory.rs"]
 mod memory;
+#[path = "envoy/metrics/mod.rs"]
+mod metrics;
 #[path = "envoy/path_normalization.rs"]
 mod path_normalization;
 #[path = "envoy/play.rs"]

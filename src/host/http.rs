@@ -177,7 +177,11 @@ fn change(allow: &Allow) -> Result<(), Failed> {
 fn refuse(refusal: &Refusal, request: Option<&Request<'_>>) -> Concluded {
     let reason = refusal.reason;
     meter::count(Metric::refusal(reason));
-    account(refusal.rule.as_deref(), reason.class().name(), reason.code());
+    account(
+        refusal.rule.as_deref(),
+        reason.class().name(),
+        reason.code(),
+    );
     log::debug!("refused: {refusal}");
     send(&Reply::to(refusal, request))
 }

@@ -106,7 +106,9 @@ impl Meter {
         let name = metric.of.unwrap_or_default();
         let (at, of) = match self.names.get(name) {
             Some(at) => (*at, metric.of),
-            None if self.names.len() < MAX_NAMES || name.is_empty() => (self.admit(name), metric.of),
+            None if self.names.len() < MAX_NAMES || name.is_empty() => {
+                (self.admit(name), metric.of)
+            }
             None => (self.place_of_others(), Some(OTHER)),
         };
         let alike = self.series.get_mut(at)?;

@@ -14,10 +14,8 @@ use super::signature::HostVerifier;
 use crate::cache::Caches;
 use crate::call::{Answer, HttpReply, MAX_REPLY, answered};
 use crate::config::{self, Config};
-use crate::keys::{self, Endpoint, Fetch, FetchFailure, Keys, Outcome, Reply, SourceId};
-use crate::meter::{
-    Metric, configuration_digest, configuration_gauges, key_gauges, take_lookups,
-};
+use crate::keys::{self, Endpoint, Fetch, FetchFailure, Health, Keys, Outcome, Reply, SourceId};
+use crate::meter::{Metric, configuration_digest, configuration_gauges, key_gauges, take_lookups};
 use crate::policy::Policy;
 use crate::request::Headers;
 use std::cell::RefCell;
@@ -246,6 +244,22 @@ impl Root {
         self.fetch_keys(&plugin, now);
         tell_health(&plugin, now);
         overdue(&plugin, now);
+    }
+}
+
+// === impl Plugin ===
+
+impl Drop for Plugin {
+    /// What was measured of its keys is nobody's any more; who goes on with them tells it anew.
+    fn drop(&mut self) {
+        let sources = self.policy.key_sources.iter();
+        for (source, rule) in sources.zip(&self.policy.key_source_names) {
+            if matches!(source, KeySource::Inline(_)) {
+                continue;
+            }
+            let gauges = key_gauges(rule, &Health::default());
+            gauges.map(|(gauge, value)| meter::gauge(gauge, value));
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub enum Availability<'k> {
 }
 
 /// The state of a source as an operator sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     /// How many keys serve.
     pub usable: usize,

@@ -23,6 +23,7 @@ pub struct Builder {
     listeners: Vec<Listener>,
     clusters: BTreeMap<String, u16>,
     runtime: Value,
+    stats_config: Value,
 }
 
 // === impl Builder ===
@@ -36,6 +37,7 @@ impl Builder {
             listeners: Vec::new(),
             clusters: BTreeMap::new(),
             runtime: json!({}),
+            stats_config: json!({}),
         }
     }
 
@@ -65,6 +67,12 @@ impl Builder {
     /// Switches of Envoy's runtime, such as `{"envoy.reloadable_features.…": false}`.
     pub fn runtime(mut self, switches: Value) -> Self {
         self.runtime = switches;
+        self
+    }
+
+    /// Which statistics there are, and what is a tag in their names; Envoy's defaults otherwise.
+    pub fn stats_config(mut self, config: Value) -> Self {
+        self.stats_config = config;
         self
     }
 
@@ -104,6 +112,7 @@ impl Builder {
         json!({
             "node": {"id": "test", "cluster": "test"},
             "admin": {"address": address(0)},
+            "stats_config": self.stats_config,
             "layered_runtime": {"layers": [{"name": "test", "static_layer": self.runtime}]},
             "static_resources": {
                 "listeners": listeners.collect::<Vec<_>>(),

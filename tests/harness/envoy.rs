@@ -154,6 +154,12 @@ impl Envoy {
         stats(&self.admin)
     }
 
+    /// The page that Prometheus reads.
+    pub fn prometheus(&self) -> String {
+        let answer = self.admin.get("/stats/prometheus").send();
+        answer.expect("an answer of Envoy's admin port").text()
+    }
+
     /// One counter or gauge; 0 if Envoy does not have it (yet).
     pub fn stat(&self, name: &str) -> i64 {
         self.stats().get(name).copied().unwrap_or(0)

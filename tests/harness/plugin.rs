@@ -118,6 +118,6 @@ impl Plugin {
     }
 
     fn file(&self, folder: &Path) -> PathBuf {
-        folder.join(format!("{}.json", self.name))
+        folder.join(format!("{}.json", self.name.replace('/', "-")))
     }
 }

@@ -14,7 +14,9 @@ use super::signature::HostVerifier;
 use crate::cache::Caches;
 use crate::call::{Answer, HttpReply, MAX_REPLY, answered};
 use crate::config::{self, Config};
-use crate::keys::{self, Endpoint, Fetch, FetchFailure, Health, Keys, Outcome, Reply, SourceId};
+use crate::keys::{
+    self, Endpoint, Fetch, FetchFailure, Health, KeySource, Keys, Outcome, Reply, SourceId,
+};
 use crate::meter::{Metric, configuration_digest, configuration_gauges, key_gauges, take_lookups};
 use crate::policy::Policy;
 use crate::request::Headers;

@@ -16,7 +16,7 @@ use crate::{
 use std::sync::Arc;
 
 const HOST: &str = "gateway.example.com";
-const PARKED: &str = "wasmcustom.portcullis.parked";
+const PARKED: &str = "wasmcustom.portcullis.parked_requests";
 
 fn tools(version: Version) -> [Tool; 3] {
     [Tool::Envoy(version), Tool::Httpbin, Tool::Plugin]

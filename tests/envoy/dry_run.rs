@@ -26,13 +26,14 @@ on_every_envoy! {
         assert_eq!(client.request("DELETE", "/really").authority("a.com").send().expect("an answer").status, 403);
 
         for (counter, count) in [
-            ("portcullis.dry_run.shop.closed", 2),
-            ("portcullis.dry_run.not_allowed", 2),
-            ("portcullis.audit.shop.seen", 1),
-            ("portcullis.refused.policy_denied", 1),
-            ("portcullis.refused.policy_not_allowed", 0),
+            ("rule=.=shop/closed;.;outcome=.=policy;.;dry_run_refusals_total", 2),
+            ("rule=.=none;.;outcome=.=policy;.;dry_run_refusals_total", 2),
+            ("rule=.=shop/seen;.;audits_total", 1),
+            ("reason=.=policy_denied;.;refusals_total", 1),
+            ("reason=.=policy_not_allowed;.;refusals_total", 0),
         ] {
-            assert_eq!(envoy.stat(&format!("wasmcustom.{counter}")), count, "{counter}");
+            let counter = format!("wasmcustom.portcullis.{counter}");
+            envoy.wait_for_stat(&counter, |found| found == count, PATIENCE);
         }
         for line in [
             "dry run: would be refused: policy_denied, matched rule ns[shop]-policy[closed]-rule[0]",

@@ -17,7 +17,7 @@ use crate::{
 const WORKERS: u32 = 2;
 const HOST: &str = "gateway.example.com";
 const INTROSPECT: &str = "/issuers/demo/oauth2/introspect";
-const PARKED: &str = "wasmcustom.portcullis.parked";
+const PARKED: &str = "wasmcustom.portcullis.parked_requests";
 /// As the test's provider has it.
 const TIMEOUT: Duration = Duration::from_millis(1_500);
 

@@ -69,7 +69,7 @@ on_every_envoy! {
             server.fault(JWKS, Fault::Slow { milliseconds: 4_500 });
         });
         let token = gateway.token();
-        let parked = || gateway.envoy.stat("wasmcustom.portcullis.parked");
+        let parked = || gateway.envoy.stat("wasmcustom.portcullis.parked_requests");
         for _ in 0..50 {
             let client = gateway.envoy.client("gateway").timeout(Duration::from_millis(20));
             let left = client.get("/").bearer(&token).send();
@@ -98,7 +98,7 @@ on_every_envoy! {
             server.fault(JWKS, Fault::Slow { milliseconds: 4_500 });
         });
         let token = gateway.token();
-        let parked = || gateway.envoy.stat("wasmcustom.portcullis.parked");
+        let parked = || gateway.envoy.stat("wasmcustom.portcullis.parked_requests");
         for _ in 0..20 {
             let client = gateway.envoy.client("gateway").timeout(Duration::from_millis(20));
             let left = client.get("/").bearer(&token).send();
@@ -130,7 +130,7 @@ on_every_envoy! {
             }
         });
         assert_eq!(gateway.status(&token), 200);
-        let parked = || gateway.envoy.stat("wasmcustom.portcullis.parked");
+        let parked = || gateway.envoy.stat("wasmcustom.portcullis.parked_requests");
         let forgotten = wait::becomes_true(Duration::from_secs(3), || parked() == 0);
         assert!(forgotten, "{} requests wait for nobody", parked());
         gateway.envoy.assert_no_wasm_failures();
@@ -178,13 +178,13 @@ on_every_envoy! {
             thread::sleep(Duration::from_millis(50));
         }
         gateway.envoy.wait_for_log("go on serving", RECOVERY);
-        let gauge = |name: &str| gateway.envoy.stat(&format!("wasmcustom.portcullis.keys.demo.{name}"));
+        let gauge = |name: &str| gateway.envoy.stat(&format!("wasmcustom.portcullis.rule=.=demo;.;keys_{name}"));
         assert_eq!(gauge("usable"), 2);
         assert!(gauge("failures") > 0);
         assert!(gauge("age_seconds") >= away.as_secs() as i64 / 2, "{}", gauge("age_seconds"));
         gateway.server.start_again();
         let recovered = wait::becomes_true(Duration::from_secs(70), || {
-            gateway.envoy.stat("wasmcustom.portcullis.keys.demo.failures") == 0
+            gateway.envoy.stat("wasmcustom.portcullis.rule=.=demo;.;keys_failures") == 0
         });
         assert!(recovered, "no recovery; asked: {:?}", gateway.server.counts());
         gateway.envoy.assert_no_wasm_failures();
@@ -211,7 +211,7 @@ on_every_envoy! {
             assert_eq!(gateway.status(&gateway.token()), 200, "{fault:?}");
             // So that the next fault is met in seconds.
             gateway.server.fault(JWKS, Fault::None);
-            let failures = "wasmcustom.portcullis.keys.demo.failures";
+            let failures = "wasmcustom.portcullis.rule=.=demo;.;keys_failures";
             gateway.envoy.wait_for_stat(failures, |failures| failures == 0, Duration::from_secs(70));
         }
         gateway.envoy.assert_no_wasm_failures();

@@ -30,7 +30,8 @@ struct Series {
     untold: i64,
 }
 
-/// So many names are told apart in a VM's life; what is about further ones counts together.
+/// So many names are told apart in a VM's life; what is about further ones counts together, and is
+/// not measured.
 const MAX_NAMES: usize = 500;
 
 thread_local! {
@@ -57,9 +58,12 @@ pub fn parked(by: i64) {
     });
 }
 
-/// Sets a gauge.
+/// Sets a gauge; not one of a name too many, since one value would not fit the others.
 pub fn gauge(metric: Metric<'_>, value: u64) {
     with(|meter| {
+        if meter.is_beyond(metric.of.unwrap_or_default()) {
+            return None;
+        }
         let number = meter.series(&metric, abi::define_gauge)?.number?;
         abi::set_gauge(number, value);
         Some(())
@@ -69,7 +73,8 @@ pub fn gauge(metric: Metric<'_>, value: u64) {
 /// Tells the host what was counted since it was told last, and that the module is alive.
 pub fn tell(now: Duration) {
     with(|meter| {
-        let since = *meter.told.get_or_insert(now);
+        // Anew where the clock was set back.
+        let since = meter.told.filter(|since| *since <= now).unwrap_or(now);
         let seconds = now.saturating_sub(since).as_secs();
         meter.told = Some(since.saturating_add(Duration::from_secs(seconds)));
         meter.add(&Metric::fixed(Family::AliveSeconds, ""), seconds);
@@ -106,10 +111,8 @@ impl Meter {
         let name = metric.of.unwrap_or_default();
         let (at, of) = match self.names.get(name) {
             Some(at) => (*at, metric.of),
-            None if self.names.len() < MAX_NAMES || name.is_empty() => {
-                (self.admit(name), metric.of)
-            }
-            None => (self.place_of_others(), Some(OTHER)),
+            None if self.is_beyond(name) => (self.place_of_others(), Some(OTHER)),
+            None => (self.admit(name), metric.of),
         };
         let alike = self.series.get_mut(at)?;
         let same = |it: &Series| it.family == metric.family && it.word == metric.word;
@@ -124,6 +127,11 @@ impl Meter {
             alike.len().saturating_sub(1)
         });
         alike.get_mut(at)
+    }
+
+    /// Whether a name is one too many.
+    fn is_beyond(&self, name: &str) -> bool {
+        self.names.len() >= MAX_NAMES && !name.is_empty() && !self.names.contains_key(name)
     }
 
     fn admit(&mut self, name: &str) -> usize {

@@ -260,7 +260,9 @@ impl Drop for Plugin {
                 continue;
             }
             let gauges = key_gauges(rule, &Health::default());
-            gauges.map(|(gauge, value)| meter::gauge(gauge, value));
+            for (gauge, value) in gauges {
+                meter::gauge(gauge, value);
+            }
         }
     }
 }

@@ -189,7 +189,7 @@ on_every_envoy! {
         let envoy = Envoy::builder(version).stats_config(istio_stats()).listener(listener).start();
         let client = envoy.client("gateway");
         for number in (0..600).chain(0..600) {
-            let answer = client.get(&format!("/{number}")).send().expect("an answer");
+            let answer = client.get(format!("/{number}")).send().expect("an answer");
             assert_eq!(answer.status, 403);
         }
         let counted = || {

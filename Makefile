@@ -20,7 +20,7 @@ help: ## list the targets
 setup: ## install what the other targets need, and is missing
 	@tests/setup/needs.sh
 	@tests/setup/wasm-target.sh
-	@for name in envoy-1.40 envoy-1.36 httpbin; do tests/setup/venv.sh $$name || exit; done
+	@for name in envoy-1.40 envoy-1.36 httpbin kubectl; do tests/setup/venv.sh $$name || exit; done
 
 build: setup ## build the plugin, dist/plugin.wasm
 	@$(WASM) cargo build --release --lib --target wasm32-wasip1

@@ -23,6 +23,8 @@ pub enum Version {
 pub enum Tool {
     Envoy(Version),
     Httpbin,
+    /// kubectl, which has kustomize in it.
+    Kubectl,
     /// The module itself, `dist/plugin.wasm`.
     Plugin,
     /// A program that the machine brings along.
@@ -89,6 +91,7 @@ impl Tool {
                 None => here.join(format!(".tools/envoy-{version}/bin/envoy")),
             },
             Tool::Httpbin => here.join(".tools/httpbin/bin/waitress-serve"),
+            Tool::Kubectl => here.join(".tools/kubectl/bin/kubectl"),
             Tool::Plugin => here.join("dist/plugin.wasm"),
             Tool::Program(name) => {
                 let path = env::var_os("PATH").unwrap_or_default();
@@ -105,6 +108,7 @@ impl fmt::Display for Tool {
         match self {
             Tool::Envoy(version) => write!(f, "Envoy {version} (make setup)"),
             Tool::Httpbin => f.write_str("httpbin (make setup)"),
+            Tool::Kubectl => f.write_str("kubectl (make setup)"),
             Tool::Plugin => f.write_str("dist/plugin.wasm (make build)"),
             Tool::Program(name) => f.write_str(name),
             Tool::Address(address) => write!(f, "the address {address}"),

@@ -85,34 +85,196 @@ fn broken_manifests_are_told() {
     let server = "components/server/server.yaml";
     let gateway_api = "overlays/gateway-api/kustomization.yaml";
     for (name, file, from, to, told) in [
-        ("misspelt field", base, "failStrategy:", "failStratgy:", "'failStratgy' was unexpected"),
-        ("no such value", base, "FAIL_CLOSE\n", "FAIL_CLOSED\n", "/spec/failStrategy: \"FAIL_CLOSED\""),
-        ("opens when it fails", base, "FAIL_CLOSE\n", "FAIL_OPEN\n", "failStrategy: \"FAIL_OPEN\""),
-        ("after Istio's own filters", base, "phase: AUTHN", "phase: STATS", "phase: \"STATS\""),
-        ("in every sidecar", base, "matchLabels:\n      istio: ingressgateway", "{}", "attached to no gateway"),
-        ("wildcard label", base, "istio: ingressgateway", "istio: \"*\"", "wildcard not allowed"),
-        ("label that is no text", base, "istio: ingressgateway", "istio: 7", "/spec/selector/matchLabels/istio: 7"),
-        ("version of later", base, "version: 1", "version: 2", "$.version"),
-        ("misspelt key", base, "defaultAction:", "defaultActions:", "defaultActions"),
+        (
+            "misspelt field",
+            base,
+            "failStrategy:",
+            "failStratgy:",
+            "'failStratgy' was unexpected",
+        ),
+        (
+            "no such value",
+            base,
+            "FAIL_CLOSE\n",
+            "FAIL_CLOSED\n",
+            "/spec/failStrategy: \"FAIL_CLOSED\"",
+        ),
+        (
+            "opens when it fails",
+            base,
+            "FAIL_CLOSE\n",
+            "FAIL_OPEN\n",
+            "failStrategy: \"FAIL_OPEN\"",
+        ),
+        (
+            "after Istio's own filters",
+            base,
+            "phase: AUTHN",
+            "phase: STATS",
+            "phase: \"STATS\"",
+        ),
+        (
+            "in every sidecar",
+            base,
+            "matchLabels:\n      istio: ingressgateway",
+            "{}",
+            "attached to no gateway",
+        ),
+        (
+            "wildcard label",
+            base,
+            "istio: ingressgateway",
+            "istio: \"*\"",
+            "wildcard not allowed",
+        ),
+        (
+            "label that is no text",
+            base,
+            "istio: ingressgateway",
+            "istio: 7",
+            "/spec/selector/matchLabels/istio: 7",
+        ),
+        (
+            "version of later",
+            base,
+            "version: 1",
+            "version: 2",
+            "$.version",
+        ),
+        (
+            "misspelt key",
+            base,
+            "defaultAction:",
+            "defaultActions:",
+            "defaultActions",
+        ),
         ("tag", module, DIGEST, ":0.1.0", "url: not pinned by digest"),
-        ("newest tag", module, DIGEST, ":latest", "url: not pinned by digest"),
-        ("tag beside the digest", module, DIGEST, &format!(":0.1.0{DIGEST}"), "url: not pinned by digest"),
-        ("digest cut short", module, DIGEST, &DIGEST[..DIGEST.len() - 1], "url: not pinned by digest"),
-        ("no scheme", module, "oci://", "", "url: not pinned by digest"),
-        ("unknown scheme", module, "oci://", "ftp://", "url must have schema one of"),
-        ("priority in quotes", module, "value: 1000", "value: \"1000\"", "/spec/priority: \"1000\""),
-        ("another plugin's module", base, "name: portcullis", "name: coraza", "/metadata/name failed"),
-        ("selector and target", gateway_api, "- op: remove\n      path: /spec/selector\n", "", "only one of targetRefs or selector"),
-        ("target elsewhere", gateway_api, "kind: Gateway\n", "kind: Gateway\n        namespace: shop\n", "cross namespace"),
-        ("target without a name", gateway_api, "        name: gateway\n", "", "\"name\" is a required property"),
-        ("no such mode", server, "mode: SIMPLE", "mode: SIMPEL", "/spec/trafficPolicy/tls/mode: \"SIMPEL\""),
-        ("in clear", server, "mode: SIMPLE", "mode: DISABLE", "tls: not verified"),
-        ("any certificate", server, "subjectAltNames: [idp.example.com]", "subjectAltNames: []", "tls: not verified"),
-        ("certificate of another", server, "sni: idp.example.com", "sni: example.com", "tls: not verified"),
-        ("rule for another host", server, "host: idp.example.com", "host: example.com", "ServiceEntry: no DestinationRule"),
-        ("for the whole mesh", server, "exportTo: [\".\"]\n  ports", "ports", "exportTo"),
-        ("no such port", server, "number: 443", "number: 70000", "port must be between 1-65535"),
-        ("wildcard host", server, "hosts: [idp.example.com]", "hosts: [\"*\"]", "hostname cannot be wildcard"),
+        (
+            "newest tag",
+            module,
+            DIGEST,
+            ":latest",
+            "url: not pinned by digest",
+        ),
+        (
+            "tag beside the digest",
+            module,
+            DIGEST,
+            &format!(":0.1.0{DIGEST}"),
+            "url: not pinned by digest",
+        ),
+        (
+            "digest cut short",
+            module,
+            DIGEST,
+            &DIGEST[..DIGEST.len() - 1],
+            "url: not pinned by digest",
+        ),
+        (
+            "no scheme",
+            module,
+            "oci://",
+            "",
+            "url: not pinned by digest",
+        ),
+        (
+            "unknown scheme",
+            module,
+            "oci://",
+            "ftp://",
+            "url must have schema one of",
+        ),
+        (
+            "priority in quotes",
+            module,
+            "value: 1000",
+            "value: \"1000\"",
+            "/spec/priority: \"1000\"",
+        ),
+        (
+            "another plugin's module",
+            base,
+            "name: portcullis",
+            "name: coraza",
+            "/metadata/name failed",
+        ),
+        (
+            "selector and target",
+            gateway_api,
+            "    - op: remove\n      path: /spec/selector\n",
+            "",
+            "only one of targetRefs or selector",
+        ),
+        (
+            "target elsewhere",
+            gateway_api,
+            "kind: Gateway\n",
+            "kind: Gateway\n        namespace: shop\n",
+            "cross namespace",
+        ),
+        (
+            "target without a name",
+            gateway_api,
+            "        name: gateway\n",
+            "",
+            "\"name\" is a required property",
+        ),
+        (
+            "no such mode",
+            server,
+            "mode: SIMPLE",
+            "mode: SIMPEL",
+            "/spec/trafficPolicy/tls/mode: \"SIMPEL\"",
+        ),
+        (
+            "in clear",
+            server,
+            "mode: SIMPLE",
+            "mode: DISABLE",
+            "tls: not verified",
+        ),
+        (
+            "any certificate",
+            server,
+            "subjectAltNames: [idp.example.com]",
+            "subjectAltNames: []",
+            "tls: not verified",
+        ),
+        (
+            "certificate of another",
+            server,
+            "sni: idp.example.com",
+            "sni: example.com",
+            "tls: not verified",
+        ),
+        (
+            "rule for another host",
+            server,
+            "host: idp.example.com",
+            "host: example.com",
+            "ServiceEntry: no DestinationRule",
+        ),
+        (
+            "for the whole mesh",
+            server,
+            "exportTo: [\".\"]\n  ports",
+            "ports",
+            "exportTo",
+        ),
+        (
+            "no such port",
+            server,
+            "number: 443",
+            "number: 70000",
+            "port must be between 1-65535",
+        ),
+        (
+            "wildcard host",
+            server,
+            "hosts: [idp.example.com]",
+            "hosts: [\"*\"]",
+            "hostname cannot be wildcard",
+        ),
     ] {
         let tree = Tree::new();
         tree.edit(file, from, to);
@@ -190,7 +352,10 @@ fn compiled_manifests_are_valid() {
     let mut seen = BTreeSet::new();
     let mut of_tutorials = 0;
     for (index, input) in inputs.iter().enumerate() {
-        for gateway in [&[][..], &["--gateway-name", "gateway", "--namespace", "gateways"]] {
+        for gateway in [
+            &[][..],
+            &["--gateway-name", "gateway", "--namespace", "gateways"],
+        ] {
             // Many inputs are there for their faults.
             let Some(text) = compile(input, gateway) else {
                 continue;
@@ -265,7 +430,10 @@ fn openings(objects: &[Value]) -> Vec<String> {
                 let targets = targets.is_some_and(|refs| !refs.is_empty());
                 expect(is_pinned(url), format!("url: not pinned by digest: {url}"));
                 expect(selects || targets, "attached to no gateway".to_owned());
-                expect(spec["phase"] == "AUTHN", format!("phase: {}", spec["phase"]));
+                expect(
+                    spec["phase"] == "AUTHN",
+                    format!("phase: {}", spec["phase"]),
+                );
                 expect(spec["priority"].is_i64(), "no priority".to_owned());
                 let fails = &spec["failStrategy"];
                 let closed = fails == "FAIL_CLOSE" || fails == "FAIL_RELOAD";
@@ -292,8 +460,7 @@ fn openings(objects: &[Value]) -> Vec<String> {
 }
 
 /// As it is written before it is replaced.
-const DIGEST: &str =
-    "@sha256:0000000000000000000000000000000000000000000000000000000000000000";
+const DIGEST: &str = "@sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 fn is_pinned(url: &str) -> bool {
     let image = url.strip_prefix("oci://").unwrap_or_default();
@@ -406,7 +573,10 @@ impl Tree {
     fn build(&self, folder: &str) -> Result<Vec<Value>, String> {
         let folder = self.0.path().join("portcullis").join(folder);
         let mut kubectl = Command::new(Tool::Kubectl.path());
-        let text = run(kubectl.arg("kustomize").arg(folder).env("HOME", self.0.path()))?;
+        let text = run(kubectl
+            .arg("kustomize")
+            .arg(folder)
+            .env("HOME", self.0.path()))?;
         Ok(documents(&text))
     }
 }

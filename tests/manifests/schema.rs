@@ -87,7 +87,11 @@ fn closed(written: &Value) -> Value {
     let mut schema = written.as_object().unwrap().clone();
     let each = |schemas: &Value| {
         let schemas = schemas.as_object().unwrap().iter();
-        Value::Object(schemas.map(|(name, it)| (name.clone(), closed(it))).collect())
+        Value::Object(
+            schemas
+                .map(|(name, it)| (name.clone(), closed(it)))
+                .collect(),
+        )
     };
     if let Some(properties) = schema.get("properties") {
         let properties = each(properties);
@@ -161,7 +165,11 @@ fn holds(rule: &str, it: &Value) -> Option<bool> {
         "self.all(key, key.size() != 0)" => keys(it).all(|key| !key.is_empty()),
         "0 < self && self <= 65535" => it.as_u64().is_some_and(|it| (1..=65535).contains(&it)),
         "self.all(l1, self.exists_one(l2, l1.number == l2.number))" => {
-            let ports = it.as_array().into_iter().flatten().map(|port| &port["number"]);
+            let ports = it
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|port| &port["number"]);
             let ports: Vec<_> = ports.collect();
             let mut each = ports.iter().enumerate();
             each.all(|(at, port)| !ports.iter().take(at).any(|other| other == port))
@@ -176,12 +184,14 @@ fn holds(rule: &str, it: &Value) -> Option<bool> {
             it["valueFrom"] != "HOST" || !has("value")
         }
         r#"!((has(self.addresses) ? self.addresses : []).exists(k, k.contains("/")) && !((has(self.resolution) ? self.resolution : "NONE") in ["STATIC", "NONE"]))"# => {
-            !texts("addresses").any(|it| it.contains('/')) || ["STATIC", "NONE"].contains(&resolution)
+            !texts("addresses").any(|it| it.contains('/'))
+                || ["STATIC", "NONE"].contains(&resolution)
         }
         r#"((has(self.resolution) ? self.resolution : "NONE") == "NONE") ? !has(self.endpoints) : true"# => {
             resolution != "NONE" || !has("endpoints")
         }
-        r#"((has(self.resolution) ? self.resolution : "") == "DNS_ROUND_ROBIN") ? ((has(self.endpoints) ? self.endpoints : []).size() <= 1) : true"# => {
+        r#"((has(self.resolution) ? self.resolution : "") == "DNS_ROUND_ROBIN") ? ((has(self.endpoints) ? self.endpoints : []).size() <= 1) : true"# =>
+        {
             let endpoints = it["endpoints"].as_array().map_or(0, Vec::len);
             resolution != "DNS_ROUND_ROBIN" || endpoints <= 1
         }

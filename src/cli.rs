@@ -135,13 +135,28 @@ fn read_yaml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, String> {
     })
 }
 
-/// The configuration in a document: itself, or what a WasmPlugin resource carries.
-fn plugin_config(document: Value) -> Result<Value, String> {
-    if document.get("kind").and_then(Value::as_str) != Some("WasmPlugin") {
-        return Ok(document);
+/// The one configuration in a file: a pluginConfig, or what a WasmPlugin carries that stands among
+/// other resources there.
+fn read_config(path: &Path) -> Result<Value, String> {
+    let (name, text) = read_text(path)?;
+    let Ok(documents) = yaml::documents(&text) else {
+        // Told with the text around the place.
+        return read_yaml(path);
+    };
+    let all = documents.iter().flat_map(check::documents::of);
+    let mut ours = all.filter(check::documents::Document::is_ours);
+    match (ours.next(), ours.next()) {
+        (Some(document), None) => match document.config {
+            Some(config) => Ok(config.to_json()),
+            None => Err(format!("{name}: the WasmPlugin has no `spec.pluginConfig`")),
+        },
+        (None, _) => Err(format!(
+            "{name}: neither a pluginConfig nor a WasmPlugin of ours"
+        )),
+        (Some(_), Some(_)) => Err(format!(
+            "{name}: several configurations; give a file of its own to each"
+        )),
     }
-    let config = document.pointer("/spec/pluginConfig").cloned();
-    config.ok_or_else(|| "the WasmPlugin has no `spec.pluginConfig`".to_owned())
 }
 
 // === impl Exit ===

@@ -4,7 +4,7 @@
 //! faults, [`hints`] says how to mend them, [`wasm_plugin`] and [`lints`] look at what the reader
 //! cannot see or does not mind. A secret is never printed, though it stands in the file.
 
-mod documents;
+pub(super) mod documents;
 mod file;
 mod hints;
 mod lints;

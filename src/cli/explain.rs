@@ -232,9 +232,7 @@ Exit codes:
   3  the configuration has faults";
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
-    let file = arguments.config.display();
-    let document: Value = super::read_yaml(&arguments.config)?;
-    let document = super::plugin_config(document).map_err(|error| format!("{file}: {error}"))?;
+    let document = super::read_config(&arguments.config)?;
     let config = match Config::read(document.to_string().as_bytes()) {
         Ok(config) => config,
         Err(faults) => return Ok(faulty(arguments, &faults)),

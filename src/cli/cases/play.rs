@@ -7,7 +7,7 @@ use super::mint::Keyring;
 use super::outcome::{Outcome, compare};
 use super::outside::World;
 use crate::cli::worker::Worker;
-use crate::cli::{plugin_config, read_yaml};
+use crate::cli::{read_config, read_yaml};
 use crate::config::{Config, Fault};
 use crate::policy::Policy;
 use crate::reply::Reply;
@@ -82,8 +82,7 @@ pub(in crate::cli) fn play_watched(path: &Path, watch: Watch<'_>) -> Result<Play
     let config_file = file.config_file.map(|it| folder.join(it));
     let config = match (file.config, &config_file) {
         (Some(config), None) => config,
-        (None, Some(path)) => plugin_config(read_yaml(path)?)
-            .map_err(|error| format!("{}: {error}", path.display()))?,
+        (None, Some(path)) => read_config(path)?,
         _ => return Err("give one of `config` and `configFile`".to_owned().into()),
     };
     let config = with_jwks(config, &keyring)?.to_string();

@@ -5,7 +5,7 @@
 use crate::cli::yaml::Node;
 
 /// A pluginConfig, or a WasmPlugin.
-pub(super) struct Document<'a> {
+pub(in crate::cli) struct Document<'a> {
     /// The WasmPlugin, if it is one.
     pub plugin: Option<&'a Node>,
     /// The configuration, unless it is missing.
@@ -31,7 +31,7 @@ const SECTIONS: [&str; 8] = [
 ];
 
 /// Every document below `root` that may be ours: itself, or those in the List that it is.
-pub(super) fn of(root: &Node) -> Vec<Document<'_>> {
+pub(in crate::cli) fn of(root: &Node) -> Vec<Document<'_>> {
     let text = |name: &str| root.get(name).and_then(Node::text);
     let (kind, api_version) = (text("kind"), text("apiVersion"));
     match kind {
@@ -77,7 +77,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    pub(super) fn is_ours(&self) -> bool {
+    pub(in crate::cli) fn is_ours(&self) -> bool {
         self.is_ours
     }
 

@@ -30,6 +30,7 @@ struct WasmPlugin<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     target_refs: Vec<TargetRef<'a>>,
     phase: &'static str,
+    priority: i32,
     fail_strategy: &'static str,
     url: &'a str,
     plugin_config: &'a Config,
@@ -48,9 +49,17 @@ struct TargetRef<'a> {
     name: &'a str,
 }
 
+/// Before other plugins of the phase, which are last unless they say otherwise.
+const PRIORITY: i32 = 1_000;
+
+/// For the gateway alone: who calls the same server from within the mesh has TLS of its own.
+const EXPORT_TO: [&str; 1] = ["."];
+
 /// `ServiceEntry.spec`
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct ServiceEntry<'a> {
+    export_to: [&'static str; 1],
     hosts: [&'a str; 1],
     ports: Vec<Port>,
     resolution: &'static str,
@@ -68,6 +77,7 @@ struct Port {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DestinationRule<'a> {
+    export_to: [&'static str; 1],
     host: &'a str,
     traffic_policy: TrafficPolicy<'a>,
 }
@@ -185,6 +195,7 @@ fn wasm_plugin<'a>(config: &'a Config, context: &Context<'a>) -> Document<'a> {
                 })
                 .collect(),
             phase: "AUTHN",
+            priority: PRIORITY,
             fail_strategy: "FAIL_CLOSE",
             url: &settings.url,
             plugin_config: config,
@@ -227,6 +238,7 @@ fn reachable<'a>(endpoints: &'a [Endpoint], context: &Context<'_>) -> Vec<Docume
                 kind: "ServiceEntry",
                 metadata: metadata(),
                 spec: ServiceEntry {
+                    export_to: EXPORT_TO,
                     hosts: [host],
                     ports,
                     resolution: "DNS",
@@ -251,6 +263,7 @@ fn reachable<'a>(endpoints: &'a [Endpoint], context: &Context<'_>) -> Vec<Docume
             kind: "DestinationRule",
             metadata: metadata(),
             spec: DestinationRule {
+                export_to: EXPORT_TO,
                 host,
                 traffic_policy: TrafficPolicy {
                     port_level_settings: settings.collect(),

@@ -61,10 +61,15 @@ pub(crate) struct Arguments {
     /// The name of the WasmPlugin.
     #[arg(long, default_value = "portcullis")]
     name: String,
-    /// Where the gateway fetches the module.
-    #[arg(long, default_value = "oci://registry.example.com/portcullis:latest")]
+    /// Where the gateway fetches the module: `portcullis push` prints it. The default stands for
+    /// nothing that exists, so that the gateway stays closed until it is replaced.
+    #[arg(long, default_value = PLACEHOLDER)]
     url: String,
 }
+
+/// In place of an image; no digest is all zeros.
+const PLACEHOLDER: &str = "oci://registry.example.com/portcullis@sha256:\
+                           0000000000000000000000000000000000000000000000000000000000000000";
 
 /// `--default-action`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -7,6 +7,8 @@ mod authorization_server;
 
 #[path = "compile/api_rules.rs"]
 mod api_rules;
+#[path = "compile/istio/mod.rs"]
+mod istio;
 #[path = "compile/kyma/mod.rs"]
 mod kyma;
 #[path = "compile/ours.rs"]

@@ -11,11 +11,15 @@ mod carry;
 mod certificate_headers;
 mod exposure;
 pub(super) mod gateways;
+mod headers;
 pub(super) mod hosts;
 mod joining;
+mod order;
 pub(super) mod providers;
 mod rewrite;
 mod routes;
+mod targets;
+mod tokens;
 mod traps;
 mod workloads;
 
@@ -42,8 +46,8 @@ pub(super) fn compile(context: &Context<'_>, draft: &mut Draft) {
         context,
         routes: &routes,
     };
-    authentication::compile(&attachments, draft);
-    authorization::compile(&attachments, draft);
+    let tokens = authentication::compile(&attachments, draft);
+    authorization::compile(&attachments, &tokens, draft);
     authentication::reach_keys(draft);
     exposure::redirects(context, draft, &gateways, &routes);
     exposure::default_action(context, draft, &routes);

@@ -18,8 +18,8 @@ use portcullis::cli::compile::{Compiled, compile_text};
 use portcullis::cli::report::Severity;
 use portcullis::config::Config;
 use portcullis::policy::Policy;
-use std::collections::BTreeMap;
 use shrink::shrunk;
+use std::collections::BTreeMap;
 use tokens::{Tokens, jwks};
 use world::World;
 
@@ -47,7 +47,10 @@ struct Counts {
 
 #[test]
 fn nothing_is_allowed_that_istio_refuses() {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let seed = std::env::var("SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(1);
     let mut draw = Draw(Rng::with_seed(seed));
     let tokens = Tokens::mint();
     let mut counts = Counts::default();
@@ -91,14 +94,22 @@ fn told(world: &World, request: &Request, tokens: &Tokens) -> String {
             Ours::Allowed(_) => None,
             Ours::Refused(reason, _) => Some(reason),
         };
-        (reason, matches!(theirs, Answer::Refused(_)), theirs == Answer::Nowhere)
+        (
+            reason,
+            matches!(theirs, Answer::Refused(_)),
+            theirs == Answer::Nowhere,
+        )
     };
     let wanted = both(world, request).map(kind);
-    let (world, request) =
-        shrunk(world.clone(), request.clone(), |world, request| both(world, request).map(kind) == wanted);
+    let (world, request) = shrunk(world.clone(), request.clone(), |world, request| {
+        both(world, request).map(kind) == wanted
+    });
     let (config, ours, theirs) = both(&world, &request).unwrap();
     let manifests = world.manifests(&|issuer| format!("KEYS OF {issuer}"));
-    format!("{manifests}\n{config}\n{}\nours: {ours:?}\nIstio: {theirs:?}", tokens.told(&request))
+    format!(
+        "{manifests}\n{config}\n{}\nours: {ours:?}\nIstio: {theirs:?}",
+        tokens.told(&request)
+    )
 }
 
 /// The configuration that a mesh is compiled into.
@@ -106,8 +117,14 @@ fn told(world: &World, request: &Request, tokens: &Tokens) -> String {
 /// # Errors
 /// What cannot be carried over.
 fn compiled(world: &World, manifests: &str) -> Result<String, String> {
-    let arguments =
-        ["--output", "config", "--format", "json", "--namespace", world.gateway_namespace];
+    let arguments = [
+        "--output",
+        "config",
+        "--format",
+        "json",
+        "--namespace",
+        world.gateway_namespace,
+    ];
     let Compiled { notes, text } = compile_text("mesh.yaml", manifests, &arguments).unwrap();
     text.ok_or_else(|| {
         let error = notes.iter().find(|note| note.severity == Severity::Error);
@@ -123,8 +140,18 @@ fn compiled(world: &World, manifests: &str) -> Result<String, String> {
 impl Tokens {
     /// A request as one can read it: the names of tokens in place of their texts.
     fn told(&self, request: &Request) -> String {
-        let Request { port, sni, method, authority, path, headers, refused_by } = request;
-        let lines = headers.iter().map(|(name, value)| format!("\n  {name}: {value}"));
+        let Request {
+            port,
+            sni,
+            method,
+            authority,
+            path,
+            headers,
+            refused_by,
+        } = request;
+        let lines = headers
+            .iter()
+            .map(|(name, value)| format!("\n  {name}: {value}"));
         let mut told = format!(
             "{method} {authority}{path} (port {port}, SNI {sni}, refused by {refused_by:?}){}",
             lines.collect::<String>()
@@ -163,7 +190,14 @@ impl Counts {
     }
 
     fn tell(&self) {
-        let Self { worlds, asked, both_allow, both_refuse, nowhere, .. } = self;
+        let Self {
+            worlds,
+            asked,
+            both_allow,
+            both_refuse,
+            nowhere,
+            ..
+        } = self;
         println!(
             "{asked} requests in {worlds} meshes; both allow {both_allow}, both refuse {both_refuse}, \
              {nowhere} reach no workload"
@@ -179,16 +213,30 @@ impl Counts {
 
     /// Nothing is open, and enough was asked to say so.
     fn assert_meaningful(&self) {
-        let told = self.failures.iter().map(|it| format!("\n=== open ===\n{it}\n"));
+        let told = self
+            .failures
+            .iter()
+            .map(|it| format!("\n=== open ===\n{it}\n"));
         let told = told.collect::<String>();
         assert!(self.open == 0, "{} requests{told}", self.open);
         assert!(self.asked >= 20_000, "{} requests", self.asked);
         let share = |count: usize| count * 100 / self.asked;
-        assert!(share(self.both_allow) >= 20, "both allow {}", self.both_allow);
-        assert!(share(self.both_refuse) >= 15, "both refuse {}", self.both_refuse);
+        assert!(
+            share(self.both_allow) >= 20,
+            "both allow {}",
+            self.both_allow
+        );
+        assert!(
+            share(self.both_refuse) >= 15,
+            "both refuse {}",
+            self.both_refuse
+        );
         let stricter: usize = self.stricter.values().map(|(count, _)| count).sum();
         assert!(share(stricter) <= 10, "ours alone refuses {stricter}");
         let not_compiled: usize = self.not_compiled.values().sum();
-        assert!(not_compiled <= 2 * self.worlds, "{not_compiled} meshes do not compile");
+        assert!(
+            not_compiled <= 2 * self.worlds,
+            "{not_compiled} meshes do not compile"
+        );
     }
 }

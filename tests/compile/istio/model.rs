@@ -52,8 +52,13 @@ impl Request {
 
     /// The first value of a query parameter.
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        let mut pairs = self.query().split('&').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
+        let mut pairs = self
+            .query()
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
+        pairs
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 
     pub fn set(&mut self, name: &str, value: &str) {
@@ -86,7 +91,11 @@ pub fn answer(world: &World, request: &Request, tokens: &super::tokens::Tokens) 
         return Answer::Nowhere;
     };
     rewrite(&mut request, &http, matched.as_deref());
-    let pods: Vec<_> = http.destinations.iter().flat_map(|host| pods(world, host)).collect();
+    let pods: Vec<_> = http
+        .destinations
+        .iter()
+        .flat_map(|host| pods(world, host))
+        .collect();
     if pods.is_empty() {
         return Answer::Nowhere;
     }
@@ -103,7 +112,10 @@ pub fn answer(world: &World, request: &Request, tokens: &super::tokens::Tokens) 
 fn rewrite(request: &mut Request, http: &Http, matched: Option<&str>) {
     if let Some(rewrite) = &http.rewrite {
         if let Some(uri) = &rewrite.uri {
-            let rest = request.path.strip_prefix(matched.unwrap_or("/")).unwrap_or_default();
+            let rest = request
+                .path
+                .strip_prefix(matched.unwrap_or("/"))
+                .unwrap_or_default();
             request.path = format!("{uri}{rest}");
         }
         if let Some(authority) = rewrite.authority {
@@ -144,12 +156,17 @@ pub fn without_dots(path: &str) -> String {
 /// The pods behind a service, by their Deployments.
 fn pods<'w>(world: &'w World, host: &str) -> Vec<&'w Deployment> {
     let mut parts = host.split('.');
-    let (name, namespace) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (name, namespace) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
     let service = world.services.iter();
     let service = service
         .filter(|it| it.meta.name == name && it.meta.namespace == namespace)
         .find(|it| !it.selector.is_empty());
-    let Some(service) = service else { return Vec::new() };
+    let Some(service) = service else {
+        return Vec::new();
+    };
     let selected = |it: &&Deployment| {
         it.meta.namespace == namespace && is_subset(&service.selector, &it.labels)
     };
@@ -157,5 +174,7 @@ fn pods<'w>(world: &'w World, host: &str) -> Vec<&'w Deployment> {
 }
 
 pub fn is_subset(selector: &Labels, labels: &Labels) -> bool {
-    selector.iter().all(|(name, value)| labels.get(name) == Some(value))
+    selector
+        .iter()
+        .all(|(name, value)| labels.get(name) == Some(value))
 }

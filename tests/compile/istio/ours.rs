@@ -37,7 +37,13 @@ const MAX_LOOKS: usize = 16;
 impl Gateway {
     pub fn new(policy: Policy) -> Self {
         Self {
-            keys: Keys::new(&policy.key_sources, &policy.limits, Box::new(PureRust), 0, &[]),
+            keys: Keys::new(
+                &policy.key_sources,
+                &policy.limits,
+                Box::new(PureRust),
+                0,
+                &[],
+            ),
             caches: Caches::new(&policy.limits, &policy.introspection_providers, &[]),
             policy,
         }
@@ -71,22 +77,34 @@ impl Gateway {
                             let rule = refusal.rule.as_deref().unwrap_or_default().to_owned();
                             Ours::Refused(refusal.reason.code(), rule)
                         }
-                        Verdict::Preflight(_) => panic!("no API rule answers preflights: {asked:?}"),
+                        Verdict::Preflight(_) => {
+                            panic!("no API rule answers preflights: {asked:?}")
+                        }
                     };
                 }
                 Step::Peer => panic!("it is known who is connected"),
                 Step::Wait(_) => panic!("every key is in the configuration"),
                 Step::Call(call) => {
-                    let refuses = |name: &&&str| call.http.cluster.contains(&format!("|{name}.auth."));
+                    let refuses =
+                        |name: &&&str| call.http.cluster.contains(&format!("|{name}.auth."));
                     let mut headers = Headers::default();
                     headers.push("x-role", b"guest");
                     let reply = HttpReply {
-                        status: if asked.refused_by.iter().find(refuses).is_some() { 403 } else { 200 },
+                        status: if asked.refused_by.iter().find(refuses).is_some() {
+                            403
+                        } else {
+                            200
+                        },
                         headers,
                         body: Vec::new(),
                     };
-                    let answer =
-                        answered(&self.policy, &mut self.caches, &call.question, Some(reply), now);
+                    let answer = answered(
+                        &self.policy,
+                        &mut self.caches,
+                        &call.question,
+                        Some(reply),
+                        now,
+                    );
                     answers.given.extend(answer);
                 }
             }

@@ -3,7 +3,8 @@
 use super::model::{Request, is_subset};
 use super::tokens::Tokens;
 use super::world::{
-    Action, AuthorizationPolicy, Deployment, Fields, GATEWAY_LABELS, JwtRule, Labels, ROOT, Rule, World,
+    Action, AuthorizationPolicy, Deployment, Fields, GATEWAY_LABELS, JwtRule, Labels, ROOT, Rule,
+    World,
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -42,7 +43,10 @@ impl Proxy {
         Self {
             namespace: pod.meta.namespace,
             labels: pod.labels.clone(),
-            caller: Some(format!("cluster.local/ns/{}/sa/{account}", world.gateway_namespace)),
+            caller: Some(format!(
+                "cluster.local/ns/{}/sa/{account}",
+                world.gateway_namespace
+            )),
             port: 8000,
         }
     }
@@ -63,24 +67,33 @@ pub fn judge(
     tokens: &Tokens,
 ) -> Result<(), String> {
     let policies = world.policies.iter();
-    let policies: Vec<_> =
-        policies.filter(|it| proxy.is_selected(it.meta.namespace, &it.selector)).collect();
+    let policies: Vec<_> = policies
+        .filter(|it| proxy.is_selected(it.meta.namespace, &it.selector))
+        .collect();
     custom(world, &policies, proxy, request)?;
     let mut rules = Vec::new();
     for of_root in [false, true] {
         let attached = world.authentications.iter().filter(|it| {
-            (it.meta.namespace == ROOT) == of_root && proxy.is_selected(it.meta.namespace, &it.selector)
+            (it.meta.namespace == ROOT) == of_root
+                && proxy.is_selected(it.meta.namespace, &it.selector)
         });
         rules.extend(attached.flat_map(|it| &it.rules));
     }
     let preflight = request.method == "OPTIONS"
         && request.header_lines("origin").next().is_some()
-        && request.header_lines("access-control-request-method").next().is_some();
+        && request
+            .header_lines("access-control-request-method")
+            .next()
+            .is_some();
     let claims = match preflight {
         true => None,
         false => authenticate(&rules, request, tokens)?,
     };
-    let facts = Facts { proxy, request, claims: claims.as_ref() };
+    let facts = Facts {
+        proxy,
+        request,
+        claims: claims.as_ref(),
+    };
     let of = |action: Action| policies.iter().filter(move |it| it.action == action);
     for policy in of(Action::Deny) {
         if policy.matches(&facts) {
@@ -106,8 +119,14 @@ fn custom(
     });
     let named: BTreeSet<_> = named.collect();
     for policy in policies {
-        let Action::Custom(name) = policy.action else { continue };
-        let facts = Facts { proxy, request, claims: None };
+        let Action::Custom(name) = policy.action else {
+            continue;
+        };
+        let facts = Facts {
+            proxy,
+            request,
+            claims: None,
+        };
         if !policy.matches(&facts) {
             continue;
         }
@@ -152,7 +171,10 @@ fn authenticate(
         if !rule.forward {
             match rule.from_header {
                 Some(name) => request.remove(name),
-                None if request.header_lines("authorization").any(|it| it.contains("Bearer ")) => {
+                None if request
+                    .header_lines("authorization")
+                    .any(|it| it.contains("Bearer ")) =>
+                {
                     request.remove("authorization");
                     request.remove_parameter("access_token");
                 }
@@ -175,8 +197,13 @@ impl JwtRule {
             Some(name) => request.header_lines(name).map(str::to_owned).collect(),
             None => {
                 let lines = request.header_lines("authorization");
-                let behind = lines.filter_map(|it| it.split_once("Bearer ")).map(|(_, token)| token);
-                behind.chain(request.parameter("access_token")).map(str::to_owned).collect()
+                let behind = lines
+                    .filter_map(|it| it.split_once("Bearer "))
+                    .map(|(_, token)| token);
+                behind
+                    .chain(request.parameter("access_token"))
+                    .map(str::to_owned)
+                    .collect()
             }
         }
     }
@@ -226,17 +253,24 @@ impl Rule {
 
 impl Facts<'_> {
     fn fulfil(&self, fields: &Fields) -> bool {
-        fields.iter().all(|(field, values)| match field.strip_prefix("not") {
-            Some(positive) => {
-                let positive = positive.replacen(&positive[..1], &positive[..1].to_lowercase(), 1);
-                !values.iter().any(|value| self.has(&positive, value))
-            }
-            None => values.iter().any(|value| self.has(field, value)),
-        })
+        fields
+            .iter()
+            .all(|(field, values)| match field.strip_prefix("not") {
+                Some(positive) => {
+                    let positive =
+                        positive.replacen(&positive[..1], &positive[..1].to_lowercase(), 1);
+                    !values.iter().any(|value| self.has(&positive, value))
+                }
+                None => values.iter().any(|value| self.has(field, value)),
+            })
     }
 
     fn has(&self, field: &str, value: &str) -> bool {
-        let Self { proxy, request, claims } = self;
+        let Self {
+            proxy,
+            request,
+            claims,
+        } = self;
         let claim = |name: &str| claims.map_or(Vec::new(), |claims| strings(&claims[name]));
         let caller = proxy.caller.as_deref();
         if let Some(name) = field.strip_prefix("request.headers[") {

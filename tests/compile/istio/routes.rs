@@ -22,7 +22,12 @@ struct Entry {
 /// The route that a request takes; none is a 404, or an answer of the route itself.
 pub fn route(world: &World, request: &Request) -> Option<Found> {
     let hosts = virtual_hosts(world, request);
-    let name = request.authority.split(':').next().unwrap_or_default().to_lowercase();
+    let name = request
+        .authority
+        .split(':')
+        .next()
+        .unwrap_or_default()
+        .to_lowercase();
     let entries = host_of(hosts.keys().map(String::as_str), &name).and_then(|it| hosts.get(it))?;
     let entry = entries.iter().find(|entry| entry.found.matches(request))?;
     if entry.http.redirects {
@@ -32,7 +37,10 @@ pub fn route(world: &World, request: &Request) -> Option<Found> {
         Some(Uri::Exact(path) | Uri::Prefix(path)) => Some(path.clone()),
         None => None,
     };
-    Some(Found { http: entry.http.clone(), matched })
+    Some(Found {
+        http: entry.http.clone(),
+        matched,
+    })
 }
 
 /// The one of some hosts that is most like a name.
@@ -41,7 +49,9 @@ fn host_of<'h>(hosts: impl Iterator<Item = &'h str>, name: &str) -> Option<&'h s
         Some(suffix) => name.ends_with(suffix) && name.len() > suffix.len(),
         None => *host == name,
     };
-    hosts.filter(fits).max_by_key(|host| (!host.starts_with('*'), host.len()))
+    hosts
+        .filter(fits)
+        .max_by_key(|host| (!host.starts_with('*'), host.len()))
 }
 
 /// Every virtual host of the listener that a request comes to.
@@ -59,12 +69,20 @@ fn virtual_hosts(world: &World, request: &Request) -> BTreeMap<String, Vec<Entry
         let names = names.map(|host| without_namespace(host).1);
         let best = host_of(names, &request.sni);
         servers.retain(|(_, server)| {
-            server.hosts.iter().any(|host| Some(without_namespace(host).1) == best)
+            server
+                .hosts
+                .iter()
+                .any(|host| Some(without_namespace(host).1) == best)
         });
         servers.truncate(1);
     }
     let mut services: Vec<_> = world.virtual_services.iter().collect();
-    services.sort_by_key(|it| (it.meta.created, format!("{}.{}", it.meta.name, it.meta.namespace)));
+    services.sort_by_key(|it| {
+        (
+            it.meta.created,
+            format!("{}.{}", it.meta.name, it.meta.namespace),
+        )
+    });
     let mut hosts: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
     for (gateway, server) in servers {
         let reference = format!("{}/{}", gateway.meta.namespace, gateway.meta.name);
@@ -75,10 +93,13 @@ fn virtual_hosts(world: &World, request: &Request) -> BTreeMap<String, Vec<Entry
             }
             let entries = entries(world, service, &reference, request.port);
             for host in intersection(server, gateway.meta.namespace, service) {
-                hosts.entry(host).or_default().extend(entries.iter().cloned().map(|mut entry| {
-                    entry.http.redirects |= server.redirects;
-                    entry
-                }));
+                hosts
+                    .entry(host)
+                    .or_default()
+                    .extend(entries.iter().cloned().map(|mut entry| {
+                        entry.http.redirects |= server.redirects;
+                        entry
+                    }));
             }
         }
     }
@@ -125,17 +146,28 @@ fn covers(wide: &str, narrow: &str) -> bool {
 /// The routes that Istio writes for a VirtualService.
 fn entries(world: &World, service: &VirtualService, gateway: &str, port: u16) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for http in service.http.iter().flat_map(|http| delegated(world, service, http)) {
+    for http in service
+        .http
+        .iter()
+        .flat_map(|http| delegated(world, service, http))
+    {
         if http.matches.is_empty() {
-            entries.push(Entry { found: Match::default(), http });
+            entries.push(Entry {
+                found: Match::default(),
+                http,
+            });
             return entries;
         }
         for found in &http.matches {
-            let elsewhere = !found.gateways.is_empty() && !found.gateways.iter().any(|it| it == gateway);
+            let elsewhere =
+                !found.gateways.is_empty() && !found.gateways.iter().any(|it| it == gateway);
             if elsewhere || found.port.is_some_and(|it| it != port) {
                 continue;
             }
-            entries.push(Entry { found: found.clone(), http: http.clone() });
+            entries.push(Entry {
+                found: found.clone(),
+                http: http.clone(),
+            });
             if found.is_catch_all() {
                 return entries;
             }
@@ -146,10 +178,14 @@ fn entries(world: &World, service: &VirtualService, gateway: &str, port: u16) ->
 
 /// A route, with what the VirtualService that it delegates to says in its place.
 fn delegated(world: &World, service: &VirtualService, http: &Http) -> Vec<Http> {
-    let Some((namespace, name)) = &http.delegate else { return vec![http.clone()] };
+    let Some((namespace, name)) = &http.delegate else {
+        return vec![http.clone()];
+    };
     let mut services = world.virtual_services.iter();
     let found = services.find(|it| it.meta.namespace == *namespace && it.meta.name == *name);
-    let Some(found) = found.filter(|it| !std::ptr::eq(*it, service)) else { return Vec::new() };
+    let Some(found) = found.filter(|it| !std::ptr::eq(*it, service)) else {
+        return Vec::new();
+    };
     let merged = found.http.iter().filter_map(|inner| {
         let mut merged = inner.clone();
         merged.matches = merged_matches(&http.matches, &inner.matches)?;
@@ -223,7 +259,11 @@ impl Match {
             (one, other) if one == other => one,
             _ => return None,
         };
-        let gateways = if self.gateways.is_empty() { &outer.gateways } else { &self.gateways };
+        let gateways = if self.gateways.is_empty() {
+            &outer.gateways
+        } else {
+            &self.gateways
+        };
         Some(Self {
             uri,
             method,

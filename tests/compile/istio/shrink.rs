@@ -13,7 +13,12 @@ const PARTS: [fn(&mut World, &mut Request, usize) -> bool; 12] = [
     |world, _, at| without(&mut world.deployments, at),
     |_, request, at| without(&mut request.headers, at),
     |world, _, at| within(world.virtual_services.iter_mut().map(|it| &mut it.http), at),
-    |world, _, at| within(world.virtual_services.iter_mut().map(|it| &mut it.hosts), at),
+    |world, _, at| {
+        within(
+            world.virtual_services.iter_mut().map(|it| &mut it.hosts),
+            at,
+        )
+    },
     |world, _, at| within(world.policies.iter_mut().map(|it| &mut it.rules), at),
     |world, _, at| within(world.authentications.iter_mut().map(|it| &mut it.rules), at),
     |world, _, at| within(world.gateways.iter_mut().map(|it| &mut it.servers), at),

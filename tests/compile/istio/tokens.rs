@@ -51,22 +51,46 @@ impl Tokens {
         let mut tokens = Vec::new();
         for (short, issuer) in [("one", ONE), ("two", TWO), ("stranger", STRANGER)] {
             for (what, over) in [
-                ("ada, admin", json!({"sub": "ada", "group": "admin", "aud": "shop"})),
-                ("bob, user", json!({"sub": "bob", "group": ["user", "guest"], "aud": ["till", "shop"]})),
+                (
+                    "ada, admin",
+                    json!({"sub": "ada", "group": "admin", "aud": "shop"}),
+                ),
+                (
+                    "bob, user",
+                    json!({"sub": "bob", "group": ["user", "guest"], "aud": ["till", "shop"]}),
+                ),
                 ("ada, without more", json!({"sub": "ada"})),
                 ("nobody", json!({"group": "admin", "aud": "till"})),
             ] {
                 let mut claims = json!({"iss": issuer, "exp": NOW + 3600});
-                claims.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
+                claims
+                    .as_object_mut()
+                    .unwrap()
+                    .extend(over.as_object().unwrap().clone());
                 let text = signed(&claims, &secret(issuer));
-                tokens.push(Token { name: format!("{short}: {what}"), text, claims, good: true });
+                tokens.push(Token {
+                    name: format!("{short}: {what}"),
+                    text,
+                    claims,
+                    good: true,
+                });
             }
             let claims = json!({"iss": issuer, "exp": NOW + 3600, "sub": "eve", "group": "admin"});
             let text = signed(&claims, &[1; 32]);
-            tokens.push(Token { name: format!("{short}: forged"), text, claims, good: false });
+            tokens.push(Token {
+                name: format!("{short}: forged"),
+                text,
+                claims,
+                good: false,
+            });
             let claims = json!({"iss": issuer, "exp": NOW - 3600, "sub": "ada", "group": "admin"});
             let text = signed(&claims, &secret(issuer));
-            tokens.push(Token { name: format!("{short}: expired"), text, claims, good: false });
+            tokens.push(Token {
+                name: format!("{short}: expired"),
+                text,
+                claims,
+                good: false,
+            });
         }
         Self(tokens)
     }

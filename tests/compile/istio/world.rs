@@ -173,8 +173,15 @@ impl World {
         let authentications = self.authentications.iter().map(|it| it.to_json(jwks));
         let policies = self.policies.iter().map(AuthorizationPolicy::to_json);
         let mesh = (!self.providers.is_empty()).then(|| self.mesh());
-        let all = mesh.into_iter().chain(gateways).chain(services).chain(selected);
-        let all = all.chain(deployments).chain(authentications).chain(policies);
+        let all = mesh
+            .into_iter()
+            .chain(gateways)
+            .chain(services)
+            .chain(selected);
+        let all = all
+            .chain(deployments)
+            .chain(authentications)
+            .chain(policies);
         let texts = all.map(|it| serde_saphyr::to_string(&it).unwrap());
         texts.collect::<Vec<_>>().join("---\n")
     }
@@ -236,7 +243,11 @@ impl Gateway {
                 "hosts": server.hosts, "tls": tls,
             }))
         });
-        let istio = if self.ours { "ingressgateway" } else { "egressgateway" };
+        let istio = if self.ours {
+            "ingressgateway"
+        } else {
+            "egressgateway"
+        };
         let spec = json!({"selector": {"istio": istio}, "servers": servers.collect::<Vec<_>>()});
         self.meta.object(NETWORKING, "Gateway", spec)
     }
@@ -245,10 +256,15 @@ impl Gateway {
 impl VirtualService {
     fn to_json(&self) -> Value {
         let http: Vec<_> = self.http.iter().map(Http::to_json).collect();
-        let export_to = if self.private { json!(["."]) } else { Value::Null };
+        let export_to = if self.private {
+            json!(["."])
+        } else {
+            Value::Null
+        };
         let spec = json!({"hosts": self.hosts, "gateways": self.gateways, "http": http,
                           "exportTo": export_to});
-        self.meta.object(NETWORKING, "VirtualService", without_empty(spec))
+        self.meta
+            .object(NETWORKING, "VirtualService", without_empty(spec))
     }
 }
 
@@ -261,14 +277,23 @@ impl Http {
             json!({"destination": destination, "weight": weight})
         });
         let delegate = self.delegate.as_ref();
-        let delegate =
-            delegate.map_or(Value::Null, |(namespace, name)| json!({"namespace": namespace, "name": name}));
-        let redirect = if self.redirects { json!({"authority": "elsewhere.test"}) } else { Value::Null };
+        let delegate = delegate.map_or(
+            Value::Null,
+            |(namespace, name)| json!({"namespace": namespace, "name": name}),
+        );
+        let redirect = if self.redirects {
+            json!({"authority": "elsewhere.test"})
+        } else {
+            Value::Null
+        };
         let rewrite = self.rewrite.as_ref().map_or(Value::Null, |it| {
             without_empty(json!({"uri": it.uri, "authority": it.authority}))
         });
-        let set: Map<_, _> =
-            self.set.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let set: Map<_, _> = self
+            .set
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), json!(value)))
+            .collect();
         let request = without_empty(json!({"set": set, "remove": self.remove}));
         without_empty(json!({
             "match": matches, "route": route.collect::<Vec<_>>(), "delegate": delegate,
@@ -286,9 +311,13 @@ impl Match {
             Some(Uri::Prefix(path)) => json!({"prefix": path}),
         };
         let method = self.method.map_or(Value::Null, |it| json!({"exact": it}));
-        let headers = self.header.map_or(Value::Null, |(name, value)| json!({name: {"exact": value}}));
-        without_empty(json!({"uri": uri, "method": method, "headers": headers, "port": self.port,
-                             "gateways": self.gateways}))
+        let headers = self
+            .header
+            .map_or(Value::Null, |(name, value)| json!({name: {"exact": value}}));
+        without_empty(
+            json!({"uri": uri, "method": method, "headers": headers, "port": self.port,
+                             "gateways": self.gateways}),
+        )
     }
 }
 
@@ -308,24 +337,41 @@ impl Deployment {
 }
 
 fn selector(labels: &Labels) -> Value {
-    if labels.is_empty() { Value::Null } else { json!({"matchLabels": labels}) }
+    if labels.is_empty() {
+        Value::Null
+    } else {
+        json!({"matchLabels": labels})
+    }
 }
 
 impl RequestAuthentication {
     fn to_json(&self, jwks: &dyn Fn(&str) -> String) -> Value {
         let rules = self.rules.iter().map(|rule| {
             let audiences: Vec<_> = rule.audience.into_iter().collect();
-            let headers: Vec<_> = rule.from_header.iter().map(|name| json!({"name": name})).collect();
-            let output = rule.output.iter().map(|(header, claim)| json!({"header": header, "claim": claim}));
-            let forward = if rule.forward { json!(true) } else { Value::Null };
+            let headers: Vec<_> = rule
+                .from_header
+                .iter()
+                .map(|name| json!({"name": name}))
+                .collect();
+            let output = rule
+                .output
+                .iter()
+                .map(|(header, claim)| json!({"header": header, "claim": claim}));
+            let forward = if rule.forward {
+                json!(true)
+            } else {
+                Value::Null
+            };
             without_empty(json!({
                 "issuer": rule.issuer, "jwks": jwks(rule.issuer), "audiences": audiences,
                 "fromHeaders": headers, "forwardOriginalToken": forward,
                 "outputClaimToHeaders": output.collect::<Vec<_>>(),
             }))
         });
-        let spec = json!({"selector": selector(&self.selector), "jwtRules": rules.collect::<Vec<_>>()});
-        self.meta.object(SECURITY, "RequestAuthentication", without_empty(spec))
+        let spec =
+            json!({"selector": selector(&self.selector), "jwtRules": rules.collect::<Vec<_>>()});
+        self.meta
+            .object(SECURITY, "RequestAuthentication", without_empty(spec))
     }
 }
 
@@ -339,7 +385,8 @@ impl AuthorizationPolicy {
         };
         let spec = json!({"selector": selector(&self.selector), "action": action, "provider": provider,
                           "rules": rules});
-        self.meta.object(SECURITY, "AuthorizationPolicy", without_empty(spec))
+        self.meta
+            .object(SECURITY, "AuthorizationPolicy", without_empty(spec))
     }
 }
 

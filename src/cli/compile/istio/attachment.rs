@@ -3,9 +3,9 @@
 //! A policy for a workload is carried to the hosts and paths by which VirtualServices reach that
 //! workload. Where that cannot be said exactly, it is an error.
 
-use super::gateways::labels;
 use super::hosts;
 use super::routes::{Arm, ArmPath, Route};
+use super::targets::{self, Selected};
 use super::workloads::{self, Reach, Target};
 use crate::cli::compile::Context;
 use crate::cli::compile::resource::{Reading, Resource};
@@ -15,10 +15,10 @@ use std::rc::Rc;
 
 /// Where a policy is attached.
 pub enum Attachment<'a> {
-    /// To the gateway itself.
-    Gateway,
-    /// To these places, of a workload behind it.
-    Carried(Vec<Spot<'a>>),
+    /// To the gateway itself, and to these workloads behind it.
+    Gateway(Option<Target>),
+    /// To these places, of workloads behind it.
+    Carried(Target, Vec<Spot<'a>>),
     /// To nothing that this gateway has to do with.
     Elsewhere,
 }
@@ -58,37 +58,24 @@ impl<'a> Attachments<'_, 'a> {
         wider: Wider,
         named: impl FnOnce() -> Option<Vec<String>>,
     ) -> Option<Attachment<'a>> {
-        let resource = reading.resource;
-        let settings = self.context.settings;
-        let of_root = resource.namespace == settings.root_namespace;
-        let of_gateway = resource.namespace == settings.namespace;
-        if let Some(target) = self.target_refs(reading) {
-            return match target {
-                Referred::Gateway => Some(Attachment::Gateway),
-                Referred::Service(namespace, name) => {
-                    self.carried(reading, &Target::Service(namespace, name), wider, named)
-                }
-                Referred::Elsewhere => Some(Attachment::Elsewhere),
-                Referred::Unknown => None,
-            };
+        match targets::selected(self.context, reading)? {
+            Selected::Gateway => Some(Attachment::Gateway(None)),
+            Selected::Both(target) => Some(Attachment::Gateway(Some(target))),
+            Selected::Workloads(target) => self.carried(reading, target, wider, named),
+            Selected::Nothing => Some(Attachment::Elsewhere),
         }
-        let selector = resource.spec().at(&["selector", "matchLabels"]);
-        let selector = selector.map(labels).unwrap_or_default();
-        if (of_root || of_gateway) && settings.is_selected_by(&selector) {
-            return Some(Attachment::Gateway);
-        }
-        let namespace = (!of_root).then(|| resource.namespace.clone());
-        let target = Target::Pods(namespace, selector);
-        self.carried(reading, &target, wider, named)
     }
 
-    /// The places of every workload that a policy of the root namespace is attached to, beside the
-    /// gateway.
-    pub fn of_workloads(&self, reading: Reading<'a>, wider: Wider) -> Option<Attachment<'a>> {
-        let target = Target::Pods(None, Vec::new());
-        match self.routes.is_empty() {
-            true => None,
-            false => self.carried(reading, &target, wider, || None),
+    /// The places of workloads that a policy of the gateway is attached to, too.
+    pub fn of_workloads(
+        &self,
+        reading: Reading<'a>,
+        wider: Wider,
+        target: &Target,
+    ) -> Option<Vec<Spot<'a>>> {
+        match self.spots(reading, target)? {
+            spots if spots.is_empty() => Some(spots),
+            spots => self.is_apart(reading, &spots, wider).then_some(spots),
         }
     }
 
@@ -96,26 +83,16 @@ impl<'a> Attachments<'_, 'a> {
     fn carried(
         &self,
         reading: Reading<'a>,
-        target: &Target,
+        target: Target,
         wider: Wider,
         named: impl FnOnce() -> Option<Vec<String>>,
     ) -> Option<Attachment<'a>> {
         let root = &reading.resource.root;
-        let mut spots = Vec::new();
-        let mut sound = true;
-        for route in self.routes {
-            match self.spots_of(route, reading, target) {
-                Some(found) => found.into_iter().for_each(|spot| join(&mut spots, spot)),
-                None => sound = false,
-            }
-        }
-        if !sound {
-            return None;
-        }
+        let spots = self.spots(reading, &target)?;
         if !spots.is_empty() {
             return self
                 .is_apart(reading, &spots, wider)
-                .then_some(Attachment::Carried(spots));
+                .then_some(Attachment::Carried(target, spots));
         }
         let settings = self.context.settings;
         let named = self.routes.is_empty().then(named).flatten();
@@ -150,13 +127,27 @@ impl<'a> Attachments<'_, 'a> {
                 return Some(Attachment::Elsewhere);
             }
         };
-        Some(Attachment::Carried(vec![Spot {
+        let spot = Spot {
             applies_to: AppliesTo {
                 hosts,
                 ..AppliesTo::default()
             },
             arms: Vec::new(),
-        }]))
+        };
+        Some(Attachment::Carried(target, vec![spot]))
+    }
+
+    /// The parts of every route that lead to a target.
+    fn spots(&self, reading: Reading<'a>, target: &Target) -> Option<Vec<Spot<'a>>> {
+        let (mut spots, mut sound) = (Vec::new(), true);
+        // What is wrong with other routes is said, too.
+        for route in self.routes {
+            match self.spots_of(route, reading, target) {
+                Some(found) => found.into_iter().for_each(|spot| join(&mut spots, spot)),
+                None => sound = false,
+            }
+        }
+        sound.then_some(spots)
     }
 
     /// The parts of a route that lead to a target; `None` if they cannot be told, which was noted.
@@ -172,6 +163,10 @@ impl<'a> Attachments<'_, 'a> {
         }
         if !arms.iter().any(|(_, leads)| *leads) {
             return Some(Vec::new());
+        }
+        if let Some((doubt, help)) = &route.doubt {
+            reading.error(&reading.resource.root, doubt, *help);
+            return None;
         }
         let leading = || arms.iter().filter(|(_, leads)| *leads);
         let alone = arms
@@ -197,12 +192,21 @@ impl<'a> Attachments<'_, 'a> {
     }
 
     /// Whether an arm leads to a target; `None` if it cannot be told, which was noted.
-    fn leads(&self, arm: &Arm<'a>, reading: Reading<'a>, target: &Target) -> Option<bool> {
+    pub fn leads(&self, arm: &Arm<'a>, reading: Reading<'a>, target: &Target) -> Option<bool> {
         let root = &reading.resource.root;
-        let name = arm.resource.title();
+        let name = arm.service.title();
         let mut reached = Vec::new();
-        for destination in &arm.destinations {
+        let mirrors = arm.mirrors.iter().map(|it| (it, true));
+        let destinations = arm.destinations.iter().map(|it| (it, false));
+        for (destination, mirrored) in destinations.chain(mirrors) {
             match workloads::reach(self.context, target, destination, (reading, root)) {
+                Reach::Yes if mirrored => {
+                    let message = format!("{name} mirrors requests to its workload");
+                    let help = "leave this policy at the workload, and out of the input";
+                    reading.error(root, message, help);
+                    return None;
+                }
+                Reach::No if mirrored => {}
                 Reach::Yes => reached.push(true),
                 Reach::No => reached.push(false),
                 Reach::Unknown(what) => {
@@ -231,8 +235,15 @@ impl<'a> Attachments<'_, 'a> {
     /// Whether the hosts of a policy are told apart from those that other routes have. A wildcard
     /// covers more specific hosts, whose requests go by their own route.
     fn is_apart(&self, reading: Reading<'a>, spots: &[Spot<'a>], wider: Wider) -> bool {
+        // Where it holds for a part of a host, the wildcard would cover the rest.
+        let whole = |it: &&Spot<'_>| {
+            it.applies_to.paths.is_empty() && it.applies_to.except_paths.is_empty()
+        };
         let own = |host: &str| {
-            let mut own = spots.iter().flat_map(|spot| &spot.applies_to.hosts);
+            let mut own = spots
+                .iter()
+                .filter(whole)
+                .flat_map(|spot| &spot.applies_to.hosts);
             own.any(|it| it == host)
         };
         let mut apart = true;
@@ -249,7 +260,7 @@ impl<'a> Attachments<'_, 'a> {
                     continue;
                 }
                 let message = format!(
-                    "its wildcard host covers `{host}`, which does not lead to its workload"
+                    "its wildcard host covers `{host}`, which does not always lead to its workload"
                 );
                 let root = &reading.resource.root;
                 match wider {
@@ -268,54 +279,6 @@ impl<'a> Attachments<'_, 'a> {
         }
         apart
     }
-
-    /// What `targetRefs` say, if there are any.
-    fn target_refs(&self, reading: Reading<'a>) -> Option<Referred> {
-        let resource = reading.resource;
-        let spec = resource.spec();
-        let one = spec.get("targetRef");
-        let references = spec.get("targetRefs").map_or(&[][..], Node::items).iter();
-        let references: Vec<_> = one.into_iter().chain(references).collect();
-        let first = references.first()?;
-        if references.len() > 1 {
-            reading.error(
-                first,
-                "several targets; only a policy for one target can be carried over",
-                "write a policy for each target",
-            );
-            return Some(Referred::Unknown);
-        }
-        let text = |name| first.get(name).and_then(Node::text).unwrap_or_default();
-        let settings = self.context.settings;
-        Some(match (text("kind"), text("name")) {
-            ("Gateway", name) => {
-                let same = settings.gateway_name.as_deref() == Some(name)
-                    && resource.namespace == settings.namespace;
-                match same {
-                    true => Referred::Gateway,
-                    false => Referred::Elsewhere,
-                }
-            }
-            ("Service", name) => Referred::Service(resource.namespace.clone(), name.to_owned()),
-            (kind, _) => {
-                let message = format!("a target of kind `{kind}` cannot be carried over");
-                reading.error(
-                    first,
-                    message,
-                    "use a selector, or a target of kind Service",
-                );
-                Referred::Unknown
-            }
-        })
-    }
-}
-
-/// What a policy refers to.
-enum Referred {
-    Gateway,
-    Service(String, String),
-    Elsewhere,
-    Unknown,
 }
 
 /// Adds a place, or its host to one that is the same in everything else.
@@ -341,6 +304,14 @@ fn join<'a>(spots: &mut Vec<Spot<'a>>, spot: Spot<'a>) {
     }
 }
 
+/// Places as `appliesTo` lists them, where everywhere is no list.
+pub fn listed(places: Vec<AppliesTo>) -> Vec<AppliesTo> {
+    match places.contains(&AppliesTo::default()) {
+        true => Vec::new(),
+        false => places,
+    }
+}
+
 /// The host of a route for `appliesTo`, where every host is none.
 fn known_host(route: &Route<'_>) -> Vec<String> {
     match route.host == hosts::EVERY {
@@ -357,7 +328,7 @@ fn spot<'a>(
     reading: Reading<'a>,
 ) -> Option<Spot<'a>> {
     let untold = |what: &str| {
-        let name = arm.resource.title();
+        let name = arm.service.title();
         reading.error(
             &reading.resource.root,
             format!("{name} tells its workload from others by {what}, which cannot be carried over"),

@@ -1,19 +1,20 @@
 //! RequestAuthentication: whose tokens are accepted, as `jwtRules`.
 
-use super::attachment::{Attachment, Attachments, Wider, named_hosts};
+use super::attachment::{Attachment, Attachments, Spot, Wider, listed, named_hosts};
 use super::authorization;
+use super::tokens::{self, Behind, Tokens};
 use crate::cli::compile::draft::Draft;
 use crate::cli::compile::resource::{Reading, Resource};
-use crate::cli::compile::written::{AppliesTo, ClaimToHeader, FromHeader, JwtRule};
+use crate::cli::compile::written::{ClaimToHeader, FromHeader, JwtRule};
 use crate::cli::yaml::Node;
 
 /// The group of RequestAuthentication and AuthorizationPolicy.
 pub const GROUP: &str = "security.istio.io";
 
-/// Adds the rules of every RequestAuthentication.
-pub fn compile<'a>(attachments: &Attachments<'_, 'a>, draft: &mut Draft) {
+/// Adds the rules of every RequestAuthentication; tells who sees which tokens.
+pub fn compile<'a>(attachments: &Attachments<'_, 'a>, draft: &mut Draft) -> Tokens<'a> {
     let context = attachments.context;
-    let mut at_gateway: Vec<(JwtRule, String)> = Vec::new();
+    let mut tokens = Tokens::default();
     let mut carried = Vec::new();
     for resource in context.inventory.of(GROUP, "RequestAuthentication") {
         if context.is_generated(resource) {
@@ -24,33 +25,69 @@ pub fn compile<'a>(attachments: &Attachments<'_, 'a>, draft: &mut Draft) {
         let Some(attached) = attachments.of(reading, Wider::Unsafe, named) else {
             continue;
         };
-        match attached {
-            Attachment::Elsewhere => {}
-            Attachment::Gateway => {
-                for (rule, node) in rules(reading, Vec::new(), attachments) {
-                    at_gateway.push((rule.clone(), resource.title()));
+        let target = match attached {
+            Attachment::Elsewhere => continue,
+            Attachment::Gateway(target) => {
+                for (rule, node) in rules(reading, attachments) {
+                    tokens.at_gateway.push((rule.clone(), resource.title()));
                     draft.add_jwt_rule(rule, reading, node);
                 }
+                target
             }
-            Attachment::Carried(spots) => {
-                let places = spots.into_iter().map(|spot| spot.applies_to);
-                for (rule, node) in rules(reading, places.collect(), attachments) {
-                    carried.push((rule, reading, node));
-                }
+            Attachment::Carried(target, spots) => {
+                carried.push((reading, spots));
+                Some(target)
             }
+        };
+        if let Some(target) = target {
+            let rules = rules(reading, attachments);
+            tokens.behind.push(Behind {
+                reading,
+                target,
+                rules: rules.into_iter().map(|(rule, _)| rule).collect(),
+            });
         }
     }
-    for (rule, reading, node) in carried {
-        let everywhere = JwtRule {
-            applies_to: Vec::new(),
-            ..rule.clone()
-        };
-        let Some((_, gateway)) = at_gateway.first() else {
+    for (reading, spots) in carried {
+        add_carried(attachments, draft, &tokens, reading, spots);
+    }
+    tokens
+}
+
+/// Adds the rules of a workload, where the gateway itself has none.
+fn add_carried<'a>(
+    attachments: &Attachments<'_, 'a>,
+    draft: &mut Draft,
+    tokens: &Tokens<'a>,
+    reading: Reading<'a>,
+    spots: Vec<Spot<'a>>,
+) {
+    let rules = rules(reading, attachments);
+    for spot in &spots {
+        let mut wrong = rules
+            .iter()
+            .filter_map(|(rule, _)| tokens::changed(rule, &spot.arms));
+        let wrong = wrong.next().map_or(Ok(()), Err);
+        if let Err((message, help)) =
+            wrong.and_then(|()| tokens.are_known_at(attachments, spot, reading))
+        {
+            reading.error(&reading.resource.root, message, help);
+            return;
+        }
+    }
+    let places = listed(spots.into_iter().map(|spot| spot.applies_to).collect());
+    for (mut rule, node) in rules {
+        let Some((_, gateway)) = tokens.at_gateway.first() else {
+            rule.applies_to.clone_from(&places);
             draft.add_jwt_rule(rule, reading, node);
             continue;
         };
         // The gateway has judged a token before the workload sees it.
-        if !at_gateway.iter().any(|(it, _)| *it == everywhere) {
+        if !tokens
+            .at_gateway
+            .iter()
+            .any(|(it, _)| tokens::is_same(it, &rule))
+        {
             reading.error(
                 node,
                 format!(
@@ -63,11 +100,7 @@ pub fn compile<'a>(attachments: &Attachments<'_, 'a>, draft: &mut Draft) {
 }
 
 /// The rules of one resource, each with its node.
-fn rules<'a>(
-    reading: Reading<'a>,
-    applies_to: Vec<AppliesTo>,
-    attachments: &Attachments<'_, 'a>,
-) -> Vec<(JwtRule, &'a Node)> {
+fn rules<'a>(reading: Reading<'a>, attachments: &Attachments<'_, 'a>) -> Vec<(JwtRule, &'a Node)> {
     let resource = reading.resource;
     let spec = resource.spec();
     if let Some(mut fields) = reading.fields(spec) {
@@ -98,7 +131,6 @@ fn rules<'a>(
         if settings.keep_native {
             rule.forward_original_token = Some(true);
         }
-        rule.applies_to.clone_from(&applies_to);
         Some((rule, node))
     });
     rules.collect()

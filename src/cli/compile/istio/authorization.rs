@@ -3,14 +3,16 @@
 //! A policy of the gateway is taken as it is. One of a workload is carried to the gateway by
 //! [`super::carry`], where that is exact.
 
-use super::attachment::{Attachment, Attachments, Spot, Wider, named_hosts};
+use super::attachment::{Attachment, Attachments, Spot, Wider, listed, named_hosts};
 use super::authentication::{GROUP, select_alike};
 use super::carry::{self, Carried};
-use super::{joining, providers};
+use super::tokens::{self, Tokens};
+use super::workloads::Target;
+use super::{headers, joining, providers};
 use crate::cli::compile::Context;
 use crate::cli::compile::draft::Draft;
 use crate::cli::compile::resource::{Reading, Resource};
-use crate::cli::compile::written::{AuthorizationPolicy, Provider};
+use crate::cli::compile::written::{AuthorizationPolicy, ClientCertificate, Provider};
 use crate::cli::yaml::Node;
 
 /// A policy that was carried over.
@@ -21,22 +23,35 @@ pub struct Translated<'a> {
     pub reading: Reading<'a>,
     /// Whether it is attached to the gateway itself.
     pub at_gateway: bool,
-    /// Whether it is attached to the workloads behind it, too.
+    /// Whether the original is attached to every workload of the mesh, too.
     pub mesh_wide: bool,
+    /// Whether its rules are not those of the original.
+    pub changed: bool,
+    /// The workloads that the original is attached to.
+    pub behind: Option<Target>,
+}
+
+/// What a policy is carried with.
+struct Carrying<'c, 'r, 'a> {
+    attachments: &'c Attachments<'r, 'a>,
+    tokens: &'c Tokens<'a>,
+    headers: Option<&'c ClientCertificate>,
 }
 
 /// The annotation by which a policy only tells what it would do.
 const DRY_RUN: &str = "istio.io/dry-run";
 
 /// Adds every AuthorizationPolicy.
-pub fn compile<'a>(attachments: &Attachments<'_, 'a>, draft: &mut Draft) {
+pub fn compile<'a>(attachments: &Attachments<'_, 'a>, tokens: &Tokens<'a>, draft: &mut Draft) {
     let context = attachments.context;
     let mut translated = Vec::new();
     for resource in context.inventory.of(GROUP, "AuthorizationPolicy") {
         if !context.is_generated(resource) {
-            translate(attachments, draft, resource, &mut translated);
+            translate(attachments, tokens, draft, resource, &mut translated);
         }
     }
+    headers::check(&translated, draft);
+    providers::check(&translated);
     for Translated {
         policy, reading, ..
     } in joining::join(translated)
@@ -47,6 +62,7 @@ pub fn compile<'a>(attachments: &Attachments<'_, 'a>, draft: &mut Draft) {
 
 fn translate<'a>(
     attachments: &Attachments<'_, 'a>,
+    tokens: &Tokens<'a>,
     draft: &mut Draft,
     resource: &'a Resource,
     translated: &mut Vec<Translated<'a>>,
@@ -72,11 +88,18 @@ fn translate<'a>(
     let Some(attached) = attachments.of(reading, wider, named) else {
         return;
     };
+    let carrying = Carrying {
+        attachments,
+        tokens,
+        headers: draft.config.client_certificate.as_ref(),
+    };
     match attached {
         Attachment::Elsewhere => {}
-        Attachment::Gateway => {
-            let mesh_wide = resource.namespace == context.settings.root_namespace
-                && spec.get("selector").is_none();
+        Attachment::Gateway(behind) => {
+            if tokens.at_gateway.is_empty() && tokens::are_judged_by(rules) {
+                tokens_of_workloads(tokens, reading);
+            }
+            let of_root = resource.namespace == context.settings.root_namespace;
             translated.push(Translated {
                 policy: AuthorizationPolicy {
                     rules: rules.to_vec(),
@@ -84,68 +107,125 @@ fn translate<'a>(
                 },
                 reading,
                 at_gateway: true,
-                mesh_wide,
+                mesh_wide: of_root && behind.is_some(),
+                changed: false,
+                behind: behind.clone(),
             });
-            if mesh_wide && action == "ALLOW" {
-                // It holds at the workloads, too, beside the policies that they have.
-                if let Some(Attachment::Carried(spots)) = attachments.of_workloads(reading, wider) {
-                    carried(draft, reading, &policy, rules, spots, true, translated);
-                }
-            }
+            // It holds at workloads, too, where requests can be other than at the gateway.
+            let Some(target) = behind.filter(|_| action != "AUDIT") else {
+                return;
+            };
+            let spots = attachments.of_workloads(reading, wider, &target);
+            let parts = spots.and_then(|it| carrying.parts(reading, &policy, rules, &target, it));
+            let mut parts = parts.unwrap_or_default();
+            parts.retain(|part| action == "ALLOW" || part.changed);
+            parts.iter_mut().for_each(|part| part.mesh_wide = of_root);
+            // Of ALLOW policies, either these are left or the one at the gateway.
+            translated.extend(named_apart(parts, usize::from(action == "ALLOW")));
         }
-        Attachment::Carried(spots) => {
-            carried(draft, reading, &policy, rules, spots, false, translated);
+        Attachment::Carried(target, spots) => {
+            let parts = carrying.parts(reading, &policy, rules, &target, spots);
+            translated.extend(named_apart(parts.unwrap_or_default(), 1));
         }
     }
 }
 
-/// Carries a policy to the places that lead to its workload.
-fn carried<'a>(
-    draft: &Draft,
-    reading: Reading<'a>,
-    policy: &AuthorizationPolicy,
-    rules: &'a [Node],
-    spots: Vec<Spot<'a>>,
-    mesh_wide: bool,
-    translated: &mut Vec<Translated<'a>>,
-) {
-    let headers = draft.config.client_certificate.as_ref();
-    let mut parts: Vec<AuthorizationPolicy> = Vec::new();
-    for spot in spots {
-        let Some(rules) = carry::rules(reading, rules, &spot, headers) else {
-            return;
-        };
-        let Carried { rules, changed } = rules;
-        // Places where the rules stay as they are share one policy.
-        match parts.first_mut().filter(|_| !changed) {
-            Some(first) => first.applies_to.push(spot.applies_to),
-            None => {
-                let part = AuthorizationPolicy {
-                    applies_to: vec![spot.applies_to],
-                    rules,
-                    ..policy.clone()
-                };
-                match changed {
-                    true => parts.push(part),
-                    false => parts.insert(0, part),
+/// A policy of the gateway is about tokens that only workloads verify.
+fn tokens_of_workloads(tokens: &Tokens<'_>, reading: Reading<'_>) {
+    let Some(behind) = tokens.behind.first() else {
+        return;
+    };
+    reading.error(
+        &reading.resource.root,
+        format!(
+            "no RequestAuthentication is attached to the gateway, so Istio sees no tokens there; here \
+             it would see those of {}",
+            behind.reading.resource.title()
+        ),
+        "attach the RequestAuthentication to the gateway, or this policy to the workload",
+    );
+}
+
+impl<'a> Carrying<'_, '_, 'a> {
+    /// A policy, carried to the places that lead to its workload; `None` if that cannot be done,
+    /// which was noted.
+    fn parts(
+        &self,
+        reading: Reading<'a>,
+        policy: &AuthorizationPolicy,
+        rules: &'a [Node],
+        target: &Target,
+        spots: Vec<Spot<'a>>,
+    ) -> Option<Vec<Translated<'a>>> {
+        let denies = policy.action.is_some();
+        let about_tokens = tokens::are_judged_by(rules);
+        let (mut shared, mut parts) = (None::<(AuthorizationPolicy, bool)>, Vec::new());
+        for spot in spots {
+            if about_tokens {
+                let seen = self.tokens.are_seen_at(self.attachments, &spot, reading);
+                if let Err((message, help)) = seen {
+                    reading.error(&reading.resource.root, message, help);
+                    return None;
+                }
+            }
+            let place = carry::Place {
+                reading,
+                settings: self.attachments.context.settings,
+                denies,
+                headers: self.headers,
+                spot: &spot,
+            };
+            let Carried {
+                rules,
+                here,
+                changed,
+            } = carry::rules(&place, rules)?;
+            // Places where the rules stay as they are share one policy.
+            match shared.as_mut().filter(|_| !here) {
+                Some((first, _)) => first.applies_to.push(spot.applies_to),
+                None => {
+                    let part = AuthorizationPolicy {
+                        applies_to: vec![spot.applies_to],
+                        rules,
+                        ..policy.clone()
+                    };
+                    match here {
+                        true => parts.push((part, changed)),
+                        false => shared = Some((part, changed)),
+                    }
                 }
             }
         }
-    }
-    let denies = policy.action.as_deref().is_some_and(|it| it != "ALLOW");
-    // What can never match any more refuses nothing, but an ALLOW policy still demands a match.
-    parts.retain(|part| !denies || !part.rules.is_empty());
-    for (index, mut part) in parts.into_iter().enumerate() {
-        if index > 0 {
-            part.name = format!("{}-{}", part.name, index.saturating_add(1));
-        }
-        translated.push(Translated {
-            policy: part,
-            reading,
-            at_gateway: false,
-            mesh_wide,
+        // What can never match any more refuses nothing, but an ALLOW policy still demands a match.
+        let parts = shared.into_iter().chain(parts);
+        let parts = parts.filter(|(part, _)| !denies || !part.rules.is_empty());
+        let parts = parts.map(|(mut part, changed)| {
+            part.applies_to = listed(part.applies_to);
+            Translated {
+                policy: part,
+                reading,
+                at_gateway: false,
+                mesh_wide: false,
+                changed,
+                behind: Some(target.clone()),
+            }
         });
+        Some(parts.collect())
     }
+}
+
+/// Gives the parts of one policy names of their own, but for the first `kept`.
+fn named_apart<'a>(
+    parts: Vec<Translated<'a>>,
+    kept: usize,
+) -> impl Iterator<Item = Translated<'a>> {
+    parts.into_iter().enumerate().map(move |(index, mut part)| {
+        if index >= kept {
+            let number = index.saturating_add(2).saturating_sub(kept);
+            part.policy.name = format!("{}-{number}", part.policy.name);
+        }
+        part
+    })
 }
 
 /// Everything of a policy but its rules and places.

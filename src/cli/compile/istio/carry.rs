@@ -8,14 +8,32 @@ use super::attachment::Spot;
 use super::rewrite::Rewriting;
 use super::routes::Arm;
 use crate::cli::compile::resource::Reading;
+use crate::cli::compile::settings::Settings;
 use crate::cli::compile::written::ClientCertificate;
 use crate::cli::yaml::{Content, Key, Node};
+use std::cell::Cell;
+
+/// Where a policy is carried to.
+pub struct Place<'p, 'a> {
+    /// The policy.
+    pub reading: Reading<'a>,
+    /// What is known of the gateway.
+    pub settings: &'p Settings,
+    /// Whether a match refuses, or has somebody asked.
+    pub denies: bool,
+    /// Headers that tell of client certificates.
+    pub headers: Option<&'p ClientCertificate>,
+    /// The place.
+    pub spot: &'p Spot<'a>,
+}
 
 /// Rules as they read at the gateway.
 pub struct Carried {
     /// The rules; those that can never match there are left out.
     pub rules: Vec<Node>,
     /// Whether any of them is not as it was because of this very place.
+    pub here: bool,
+    /// Whether any of them is not as it was.
     pub changed: bool,
 }
 
@@ -29,15 +47,14 @@ enum Part {
     Is(Node),
 }
 
-/// One place, and what is known of it.
+/// One place, and what came of it so far.
 struct Carrier<'r, 'a> {
-    reading: Reading<'a>,
+    place: &'r Place<'r, 'a>,
     arms: Vec<&'r Arm<'a>>,
     rewriting: Rewriting,
     rewrites_authority: bool,
-    headers: Option<&'r ClientCertificate>,
-    sound: std::cell::Cell<bool>,
-    changed: std::cell::Cell<bool>,
+    sound: Cell<bool>,
+    here: Cell<bool>,
 }
 
 /// Fields of a source that tell who calls a workload within the mesh.
@@ -67,31 +84,33 @@ const KEYS_OF_THE_MESH: [&str; 5] = [
     "experimental.",
 ];
 
+/// What the service account of the ingress gateway is called by Istio's installers.
+const ACCOUNTS: [&str; 2] = [
+    "istio-ingressgateway",
+    "istio-ingressgateway-service-account",
+];
+
 /// What to do about them.
 const LEAVE_IT: &str = "leave this policy at the workload, and out of the input";
 
 /// The rules of a policy at a place; `None` if they cannot be carried there, which was noted.
-pub fn rules<'a>(
-    reading: Reading<'a>,
-    rules: &'a [Node],
-    spot: &Spot<'a>,
-    headers: Option<&ClientCertificate>,
-) -> Option<Carried> {
-    let arms: Vec<_> = spot.arms.iter().map(AsRef::as_ref).collect();
+pub fn rules<'a>(place: &Place<'_, 'a>, rules: &'a [Node]) -> Option<Carried> {
+    let arms: Vec<_> = place.spot.arms.iter().map(AsRef::as_ref).collect();
     let carrier = Carrier {
-        reading,
+        place,
         rewriting: Rewriting::of(&arms),
         rewrites_authority: arms.iter().any(|arm| arm.rewrite.authority.is_some()),
         arms,
-        headers,
         sound: true.into(),
-        changed: false.into(),
+        here: false.into(),
     };
     let carried = rules.iter().filter_map(|rule| carrier.rule(rule));
-    let rules: Vec<_> = carried.collect();
+    let carried: Vec<_> = carried.collect();
+    let texts = |rules: &[Node]| rules.iter().map(Node::to_json).collect::<Vec<_>>();
     carrier.sound.get().then(|| Carried {
-        rules,
-        changed: carrier.changed.get(),
+        changed: texts(rules) != texts(&carried),
+        rules: carried,
+        here: carrier.here.get(),
     })
 }
 
@@ -153,8 +172,10 @@ impl<'a> Carrier<'_, 'a> {
         let mut members = Vec::new();
         for (key, value) in source.members() {
             let name = key.name.as_str();
-            if name == "principals" && value.items().iter().all(|it| self.is_gateway(it)) {
-                continue;
+            match self.caller(name, value) {
+                Some(true) => continue,
+                Some(false) => return Part::Never,
+                None => {}
             }
             if OF_THE_MESH.contains(&name) {
                 self.refuse(
@@ -171,14 +192,55 @@ impl<'a> Carrier<'_, 'a> {
         }
     }
 
-    /// Whether a principal is that of the ingress gateway, as Kyma demands it of every caller.
-    fn is_gateway(&self, principal: &Node) -> bool {
-        let mut parts = principal.text().unwrap_or_default().rsplit('/');
-        let account = parts.next().unwrap_or_default();
-        let rest: Vec<_> = parts.collect();
-        account.starts_with("istio-ingressgateway")
-            && rest.first() == Some(&"sa")
-            && rest.len() == 4
+    /// Whether a field holds for whoever calls from the gateway, where that is known: Kyma demands
+    /// that every caller is the gateway, and others that nobody else is.
+    fn caller(&self, field: &str, values: &Node) -> Option<bool> {
+        let (negative, is_gateway): (bool, fn(&Self, &str) -> bool) = match field {
+            "principals" => (false, Self::is_gateway),
+            "notPrincipals" => (true, Self::is_gateway),
+            "namespaces" => (false, Self::is_namespace_of_gateway),
+            "notNamespaces" => (true, Self::is_namespace_of_gateway),
+            _ => return None,
+        };
+        let mut texts = values.items().iter().filter_map(Node::text);
+        if texts.any(|it| is_gateway(self, it)) {
+            return Some(!negative);
+        }
+        // Whatever the account of the gateway is called, an ALLOW rule that is left out opens nothing.
+        if negative || self.place.denies {
+            return None;
+        }
+        self.place.reading.warning(
+            values,
+            format!("no `{field}` is the gateway; the rule is left out"),
+            "if one is, use the name of its service account in Istio's own installation",
+        );
+        Some(false)
+    }
+
+    /// Whether a principal is that of the ingress gateway.
+    fn is_gateway(&self, principal: &str) -> bool {
+        let settings = self.place.settings;
+        let Some((domain, rest)) = principal.split_once("/ns/") else {
+            return false;
+        };
+        let Some((namespace, account)) = rest.split_once("/sa/") else {
+            return false;
+        };
+        let own = settings
+            .gateway_name
+            .as_deref()
+            .map(|name| format!("{name}-istio"));
+        let known = match &own {
+            Some(own) => account == own,
+            None => ACCOUNTS.contains(&account),
+        };
+        let domain = domain == "cluster.local" || domain == "*";
+        domain && namespace == settings.namespace && known
+    }
+
+    fn is_namespace_of_gateway(&self, namespace: &str) -> bool {
+        namespace == self.place.settings.namespace
     }
 
     fn operation(&self, operation: &'a Node) -> Part {
@@ -220,16 +282,16 @@ impl<'a> Carrier<'_, 'a> {
         if self.rewriting == Rewriting::None {
             return Part::Is(paths.clone());
         }
-        self.changed.set(true);
-        let mut kept = Vec::new();
+        self.here.set(true);
+        // Where more paths than these are the safe side.
+        let generous = positive == self.place.denies;
+        let mut kept: Vec<String> = Vec::new();
         for path in paths.items() {
-            let text = path.text().unwrap_or_default();
-            match self.rewriting.before(text) {
-                Ok(Some(before)) => kept.push(Node {
-                    content: Content::Text(before),
-                    span: path.span.clone(),
-                }),
-                Ok(None) => {}
+            match self
+                .rewriting
+                .before(path.text().unwrap_or_default(), generous)
+            {
+                Ok(before) => kept.extend(before),
                 Err(why) => self.refuse(
                     path,
                     format!("a route rewrites the paths that it tests, {why}"),
@@ -237,6 +299,15 @@ impl<'a> Carrier<'_, 'a> {
                 ),
             }
         }
+        kept.sort();
+        kept.dedup();
+        let kept: Vec<_> = kept
+            .into_iter()
+            .map(|text| Node {
+                content: Content::Text(text),
+                span: paths.span.clone(),
+            })
+            .collect();
         match (kept.is_empty(), positive) {
             (true, true) => Part::Never,
             (true, false) => Part::Always,
@@ -276,41 +347,34 @@ impl<'a> Carrier<'_, 'a> {
                 LEAVE_IT,
             );
         }
-        if same(":authority") && self.rewrites_authority {
+        if (same(":authority") || same("host")) && self.rewrites_authority {
             self.refuse(
                 key,
                 "a route rewrites the authority that it tests".to_owned(),
                 LEAVE_IT,
             );
         }
-        let derived = self.headers.map_or(&[][..], |it| &it.headers.0);
+        let derived = self.place.headers.map_or(&[][..], |it| &it.headers.0);
         if derived.iter().any(|(name, _)| same(name)) {
             return;
         }
         for arm in &self.arms {
-            let operations = arm.headers.iter().filter_map(|it| it.get("request"));
-            for (operation, names) in operations.flat_map(Node::members) {
-                let listed = names.items().iter().filter_map(Node::text);
-                let named = names.members().iter().map(|(key, _)| key.name.as_str());
-                if listed.chain(named).any(same) {
-                    let message = format!(
-                        "{} changes the header that it tests (`headers.request.{}`)",
-                        arm.resource.title(),
-                        operation.name
-                    );
-                    self.refuse(
-                        key,
-                        message,
-                        "test what the client sends, or a `%DOWNSTREAM_PEER_…%` operator",
-                    );
-                }
+            if let Some(operation) = arm.changes(header) {
+                self.refuse(
+                    key,
+                    format!(
+                        "{} changes the header that it tests (`headers.request.{operation}`)",
+                        arm.resource.title()
+                    ),
+                    "test what the client sends, or a `%DOWNSTREAM_PEER_…%` operator",
+                );
             }
         }
     }
 
     fn refuse(&self, node: &Node, message: String, help: &str) {
         self.sound.set(false);
-        self.reading.error(node, message, help);
+        self.place.reading.error(node, message, help);
     }
 }
 

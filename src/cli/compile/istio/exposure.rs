@@ -13,6 +13,9 @@ use crate::cli::yaml::{Content, Node};
 /// The name of the policy for hosts that are open.
 const OPEN_HOSTS: &str = "open-hosts";
 
+/// That of the policy for wildcards that are open, but for hosts within them.
+const OPEN_WILDCARDS: &str = "open-wildcards";
+
 /// Adds the redirects of Gateways.
 pub fn redirects(
     context: &Context<'_>,
@@ -62,8 +65,10 @@ pub fn default_action(context: &Context<'_>, draft: &mut Draft, routes: &[Route<
         .map(|host| (*host).to_owned())
         .collect();
     let nothing_named = named_hosts(draft).next().is_none();
-    // Without any host in sight, the policies of the gateway decide for all of them.
-    let action = given.unwrap_or(match nothing_named && served.is_empty() {
+    // Without any host in sight, the policies of the gateway decide for all of them; and where a route
+    // is for every host, it leads on for every host.
+    let every = served.contains(&EVERY);
+    let action = given.unwrap_or(match every || nothing_named && served.is_empty() {
         true => DefaultAction::Allow,
         false => DefaultAction::Deny,
     });
@@ -91,19 +96,36 @@ pub fn default_action(context: &Context<'_>, draft: &mut Draft, routes: &[Route<
             }
         }
     } else if !open.is_empty() {
-        policies.push(AuthorizationPolicy {
-            name: OPEN_HOSTS.to_owned(),
-            namespace: context.settings.namespace.clone(),
-            applies_to: vec![AppliesTo {
-                hosts: open.clone(),
-                ..AppliesTo::default()
-            }],
-            rules: vec![Node {
-                content: Content::Map(Vec::new()),
-                span: 0..0,
-            }],
-            ..AuthorizationPolicy::default()
-        });
+        let named: Vec<String> = named_hosts(draft).map(str::to_owned).collect();
+        // A policy that lets in would do so for the narrower hosts, too; one that only tells names
+        // its hosts all the same.
+        let covers = |host: &String| named.iter().any(|it| hosts::covers(host, it));
+        let (around, apart): (Vec<_>, Vec<_>) = open.iter().cloned().partition(covers);
+        for (name, hosts, dry_run) in [
+            (OPEN_HOSTS, apart, None),
+            (OPEN_WILDCARDS, around, Some(true)),
+        ] {
+            if hosts.is_empty() {
+                continue;
+            }
+            draft
+                .config
+                .authorization_policies
+                .push(AuthorizationPolicy {
+                    name: name.to_owned(),
+                    namespace: context.settings.namespace.clone(),
+                    dry_run,
+                    applies_to: vec![AppliesTo {
+                        hosts,
+                        ..AppliesTo::default()
+                    }],
+                    rules: vec![Node {
+                        content: Content::Map(Vec::new()),
+                        span: 0..0,
+                    }],
+                    ..AuthorizationPolicy::default()
+                });
+        }
         draft.open_hosts = open;
     }
 }

@@ -11,6 +11,35 @@ pub struct Gateways<'a> {
     others: Vec<&'a Resource>,
 }
 
+/// Routes that are not shared with others: of a plain port, or of one server with TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// Every server of this port.
+    Plain(u64),
+    /// A server of a Gateway, by its index.
+    Tls(String, usize),
+    /// Of a Gateway that is not in the input.
+    Unknown,
+}
+
+/// A host of a VirtualService at our gateway.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Among whose routes its own stand.
+    pub listener: Listener,
+    /// The host.
+    pub host: String,
+    /// The Gateway that admits it.
+    pub by: String,
+}
+
+/// A Gateway that somebody names.
+enum Known<'a> {
+    Ours(&'a Resource),
+    Other,
+    Unknown,
+}
+
 /// The group of Gateways and VirtualServices.
 pub const GROUP: &str = "networking.istio.io";
 
@@ -29,8 +58,8 @@ impl<'a> Gateways<'a> {
         Self { ours, others }
     }
 
-    /// The hosts that a VirtualService has at our gateway.
-    pub fn hosts_of(&self, service: &Resource) -> Vec<String> {
+    /// The hosts that a VirtualService has at our gateway, with the listener of each.
+    pub fn served(&self, service: &Resource) -> Vec<Served> {
         let spec = service.spec();
         let named = spec.get("gateways").map_or(&[][..], Node::items).iter();
         let own = spec.get("hosts").map_or(&[][..], Node::items).iter();
@@ -40,30 +69,66 @@ impl<'a> Gateways<'a> {
             host => hosts::full_name(host, &service.namespace),
         });
         let own: Vec<_> = own.collect();
-        let mut found: Vec<String> = Vec::new();
+        let mut found: Vec<Served> = Vec::new();
         for name in named.filter_map(Node::text).filter(|name| *name != "mesh") {
             let (namespace, name) = reference(name, &service.namespace);
-            let is_it =
-                |gateway: &&&Resource| gateway.namespace == namespace && gateway.name == name;
-            let admitted = match self.ours.iter().find(is_it) {
-                Some(gateway) => admitted(gateway, &service.namespace),
-                // Of another gateway.
-                None if self.others.iter().any(|it| is_it(&it)) => continue,
-                // Not in the input: taken for ours, which is the safer way.
-                None => vec![EVERY.to_owned()],
+            let servers = match self.find(namespace, name) {
+                Known::Ours(gateway) => servers_for(gateway, &service.namespace),
+                Known::Other => continue,
+                Known::Unknown => vec![(Listener::Unknown, vec![EVERY.to_owned()])],
             };
-            for host in &own {
-                let both = admitted
-                    .iter()
-                    .filter_map(|it| hosts::intersection(it, host));
-                for both in both {
-                    if !found.iter().any(|it| it == both) {
-                        found.push(both.to_owned());
+            let by = format!("{namespace}/{name}");
+            for (listener, admitted) in servers {
+                for host in &own {
+                    let both = admitted.iter();
+                    let both = both.filter_map(|it| hosts::intersection(it, host));
+                    let served = both.map(|host| Served {
+                        listener: listener.clone(),
+                        host: host.to_owned(),
+                        by: by.clone(),
+                    });
+                    for served in served {
+                        if !found.contains(&served) {
+                            found.push(served);
+                        }
                     }
                 }
             }
         }
         found
+    }
+
+    /// Of the Gateways that a match of a VirtualService names: whether one can be ours, and whether
+    /// all of ours that the VirtualService has are among them.
+    pub fn match_at(&self, found: &Node, service: &Resource) -> (bool, bool) {
+        let Some(named) = found.get("gateways").filter(|it| !it.items().is_empty()) else {
+            return (true, true);
+        };
+        let ours = |node: &Node| {
+            let names = node.items().iter().filter_map(Node::text);
+            let names = names.filter(|name| *name != "mesh");
+            let names = names.map(|name| reference(name, &service.namespace));
+            let names = names
+                .filter(|(namespace, name)| !matches!(self.find(namespace, name), Known::Other));
+            names
+                .map(|(namespace, name)| format!("{namespace}/{name}"))
+                .collect::<Vec<_>>()
+        };
+        let named = ours(named);
+        let all = service.spec().get("gateways").map(ours);
+        let all = all.unwrap_or_default();
+        let here = all.iter().any(|it| named.contains(it));
+        (here, all.iter().all(|it| named.contains(it)))
+    }
+
+    /// A Gateway by its name. One that is not in the input is taken for ours, which is safer.
+    fn find(&self, namespace: &str, name: &str) -> Known<'a> {
+        let is_it = |gateway: &&&Resource| gateway.namespace == namespace && gateway.name == name;
+        match self.ours.iter().find(is_it) {
+            Some(gateway) => Known::Ours(gateway),
+            None if self.others.iter().any(|it| is_it(&it)) => Known::Other,
+            None => Known::Unknown,
+        }
     }
 
     /// The hosts of each server that redirects plain HTTP, with its Gateway.
@@ -109,24 +174,40 @@ fn hosts_of_server(server: &Node) -> Vec<String> {
     hosts.map(str::to_lowercase).collect()
 }
 
-/// The hosts that a Gateway admits for VirtualServices of a namespace.
-fn admitted(gateway: &Resource, namespace: &str) -> Vec<String> {
-    let mut admitted = Vec::new();
-    for server in servers(gateway) {
+/// The servers of a Gateway that speak HTTP, and the hosts that each admits for VirtualServices of a
+/// namespace. All servers of a plain port share their routes, those with TLS have their own.
+fn servers_for(gateway: &Resource, namespace: &str) -> Vec<(Listener, Vec<String>)> {
+    let mut found = Vec::new();
+    for (index, server) in servers(gateway).iter().enumerate() {
+        let protocol = server.at(&["port", "protocol"]).and_then(Node::text);
+        let protocol = protocol.unwrap_or("HTTP").to_uppercase();
+        let passed_on = server.at(&["tls", "mode"]).and_then(Node::text);
+        let passed_on = passed_on.is_some_and(|mode| mode.ends_with("PASSTHROUGH"));
+        if passed_on || !["HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTPS"].contains(&&*protocol) {
+            // No filter for HTTP sees its requests.
+            continue;
+        }
+        let port = server.at(&["port", "number"]).map(Node::to_json);
+        let port = port.and_then(|it| it.as_u64()).unwrap_or_default();
+        let listener = match protocol == "HTTPS" {
+            true => Listener::Tls(gateway.title(), index),
+            false => Listener::Plain(port),
+        };
+        let mut admitted = Vec::new();
         let hosts = server.get("hosts").map_or(&[][..], Node::items).iter();
         for host in hosts.filter_map(Node::text) {
             let (from, host) = host.split_once('/').unwrap_or((EVERY, host));
-            let from = if from == "." {
-                &gateway.namespace
-            } else {
-                from
+            let from = match from {
+                "." => &gateway.namespace,
+                from => from,
             };
             if from == EVERY || from == namespace {
                 admitted.push(host.to_lowercase());
             }
         }
+        found.push((listener, admitted));
     }
-    admitted
+    found
 }
 
 /// The namespace and name of a Gateway, as a VirtualService names it: `namespace/name`, `name`, or

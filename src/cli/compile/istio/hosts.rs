@@ -45,10 +45,12 @@ pub fn full_name(host: &str, namespace: &str) -> String {
     }
 }
 
-/// The service and the namespace of a full name.
+/// The service and the namespace of a full name, in whatever domain the cluster has.
 pub fn service(host: &str) -> Option<(&str, &str)> {
-    let name = host.strip_suffix(".svc.cluster.local")?;
-    name.split_once('.').filter(|(_, rest)| !rest.contains('.'))
+    let (name, rest) = host.split_once('.')?;
+    let (namespace, rest) = rest.split_once('.')?;
+    let is_service = rest == "svc" || rest.starts_with("svc.");
+    is_service.then_some((name, namespace))
 }
 
 #[cfg(test)]
@@ -83,7 +85,9 @@ mod tests {
                 "httpbin.other.svc.cluster.local",
                 Some(("httpbin", "other")),
             ),
+            ("httpbin.other.svc.corp.test", Some(("httpbin", "other"))),
             ("api.example.com", None),
+            ("api.svc.example.com", None),
             ("*", None),
         ] {
             let full = full_name(host, "shop");

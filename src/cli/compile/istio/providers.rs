@@ -1,6 +1,7 @@
 //! External authorizers: `extensionProviders` of the MeshConfig, and `authorizers` of Kyma's Istio
 //! resource, which Kyma writes there.
 
+use super::authorization::Translated;
 use crate::cli::compile::Context;
 use crate::cli::compile::draft::Draft;
 use crate::cli::compile::resource::{Reading, Resource};
@@ -52,6 +53,36 @@ pub fn require(
     draft.reach(host, port, false);
     draft.add_extension_provider(provider, defined, found);
     true
+}
+
+/// Istio refuses what CUSTOM policies of one proxy match, if they name different providers.
+pub fn check(translated: &[Translated<'_>]) {
+    let custom = translated.iter().filter(|it| it.policy.provider.is_some());
+    let custom: Vec<_> = custom.collect();
+    for (index, one) in custom.iter().enumerate() {
+        for other in custom.iter().skip(index.saturating_add(1)) {
+            let at_gateway = one.at_gateway && other.at_gateway;
+            let behind = one.behind.as_ref().zip(other.behind.as_ref());
+            let together = at_gateway || behind.is_some_and(|(one, other)| one.meets(other));
+            if !together || one.policy.provider == other.policy.provider {
+                continue;
+            }
+            other.reading.error(
+                other
+                    .reading
+                    .resource
+                    .spec()
+                    .get("provider")
+                    .unwrap_or(&other.reading.resource.root),
+                format!(
+                    "{} names another provider for the same proxy: Istio refuses whatever one of \
+                     them matches",
+                    one.reading.resource.title()
+                ),
+                "name one provider in both, or attach them to different workloads",
+            );
+        }
+    }
 }
 
 /// The entry of `extensionProviders` of that name, else that of `authorizers`.

@@ -30,6 +30,9 @@ impl Rewriting {
             return Self::None;
         };
         let to = uri.text().unwrap_or_default().to_owned();
+        if !is_plain(&to) {
+            return Self::Other("to something that is read in other ways again");
+        }
         match &arm.path {
             ArmPath::Any => Self::Prefix("/".to_owned(), to),
             ArmPath::Prefix(prefix) => Self::Prefix(prefix.clone(), to),
@@ -38,42 +41,66 @@ impl Rewriting {
         }
     }
 
-    /// The pattern of the paths that match `pattern` once they are rewritten; `None` if there are
-    /// none.
+    /// The patterns of the paths that match `pattern` once they are rewritten. `generous`: also of
+    /// those that may do, if a proxy on the way reads the new path in another way.
     ///
     /// # Errors
     /// Why it cannot be told.
-    pub fn before(&self, pattern: &str) -> Result<Option<String>, &'static str> {
+    pub fn before(&self, pattern: &str, generous: bool) -> Result<Vec<String>, &'static str> {
         if pattern.contains('{') {
             return Err("and a template cannot be turned round");
         }
         if pattern == "*" {
-            return Ok(Some(pattern.to_owned()));
+            return Ok(vec![pattern.to_owned()]);
         }
         if pattern.starts_with('*') {
             return Err("and a suffix cannot be turned round");
         }
         match self {
-            Self::None => Ok(Some(pattern.to_owned())),
+            Self::None => Ok(vec![pattern.to_owned()]),
             Self::Other(why) => Err(why),
             Self::Exact(from, to) => {
                 let fits = match pattern.strip_suffix('*') {
                     Some(prefix) => to.starts_with(prefix),
                     None => to == pattern,
                 };
-                Ok(fits.then(|| from.clone()))
+                Ok(fits.then(|| from.clone()).into_iter().collect())
             }
             Self::Prefix(from, to) => {
+                let mut found = Vec::new();
+                // What comes behind `from` begins in the middle of a segment, and is one of its own
+                // behind `to`: `/a../b` becomes `/../b`, and `/a/b` becomes `//b`.
+                let joint = !from.ends_with('/') && to.ends_with('/');
                 if let Some(rest) = pattern.strip_prefix(to.as_str()) {
-                    return Ok(Some(format!("{from}{rest}")));
+                    found.push(format!("{from}{rest}"));
+                    if joint && generous {
+                        found.push(format!("{from}/{rest}"));
+                    }
+                } else {
+                    // Every path behind the rewrite begins with what the pattern begins with.
+                    let prefix = pattern.strip_suffix('*');
+                    let wider = prefix.is_some_and(|prefix| to.starts_with(prefix));
+                    found.extend(wider.then(|| format!("{from}*")));
                 }
-                // Every path behind the rewrite begins with what the pattern begins with.
-                let prefix = pattern.strip_suffix('*');
-                let wider = prefix.is_some_and(|prefix| to.starts_with(prefix));
-                Ok(wider.then(|| format!("{from}*")))
+                if joint && generous {
+                    found.extend(DOTS.map(|dots| format!("{from}{dots}")));
+                }
+                Ok(found)
             }
         }
     }
+}
+
+/// How a segment goes on that becomes one of dots alone.
+const DOTS: [&str; 4] = [".", "./*", "..", "../*"];
+
+/// Whether a proxy leaves a path as it is.
+fn is_plain(path: &str) -> bool {
+    let dots = path.split('/').any(|segment| matches!(segment, "." | ".."));
+    path.starts_with('/')
+        && !dots
+        && !path.contains("//")
+        && !path.contains(['?', '#', '%', '\\', ';'])
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! How requests get from our gateway to workloads: the routes of VirtualServices.
 
-use super::gateways::{GROUP, Gateways};
+use super::gateways::{GROUP, Gateways, Served};
 use super::hosts;
+use super::order::{self, Gathered, Share};
 use crate::cli::compile::Context;
 use crate::cli::compile::resource::Resource;
 use crate::cli::yaml::Node;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// What our gateway does with the requests to one host.
@@ -14,20 +14,24 @@ pub struct Route<'a> {
     pub host: String,
     /// What it does; the first that matches a request counts.
     pub arms: Vec<Rc<Arm<'a>>>,
+    /// Why that cannot be told, and what to do about it.
+    pub doubt: Option<(String, &'static str)>,
 }
 
 /// One match of one route of a VirtualService.
 pub struct Arm<'a> {
-    /// The VirtualService.
+    /// The VirtualService that has the host.
+    pub service: &'a Resource,
+    /// The one that the route stands in, which may be one that the other delegates to.
     pub resource: &'a Resource,
-    /// Where it stands.
-    pub node: &'a Node,
     /// Which paths it takes.
     pub path: ArmPath,
     /// Whether anything but the path is matched, too.
     pub conditional: bool,
     /// The services behind it.
     pub destinations: Vec<Destination>,
+    /// Services that get copies of its requests.
+    pub mirrors: Vec<Destination>,
     /// Whether a resource that is not in the input says where its requests go.
     pub delegated: bool,
     /// What becomes of the path.
@@ -67,79 +71,220 @@ pub struct Destination {
     pub host: String,
 }
 
+/// A match of a route, before it is known what becomes of its requests.
+#[derive(Clone)]
+pub struct Matched {
+    /// Which paths it takes.
+    pub path: ArmPath,
+    /// Whether `uri` is given at all.
+    pub has_uri: bool,
+    /// Whether anything but the path is matched, too.
+    pub conditional: bool,
+}
+
 /// The routes of every VirtualService at our gateway, by host.
 pub fn read<'a>(context: &Context<'a>, gateways: &Gateways<'a>) -> Vec<Route<'a>> {
     let services = context.inventory.of(GROUP, "VirtualService");
-    let mut routes: Vec<Route<'a>> = Vec::new();
-    let mut known: HashMap<String, usize> = HashMap::new();
-    for service in services.filter(|it| !context.is_generated(it)) {
-        let hosts = gateways.hosts_of(service);
-        if hosts.is_empty() {
+    let mut gathered: Vec<Gathered<'a>> = Vec::new();
+    for service in services.filter(|it| !context.is_generated(it) && is_visible(it, context)) {
+        let served = gateways.served(service);
+        if served.is_empty() {
             continue;
         }
-        let arms: Vec<_> = arms(service, context).into_iter().map(Rc::new).collect();
-        for host in hosts {
-            let index = *known.entry(host.clone()).or_insert_with(|| {
-                let arms = Vec::new();
-                routes.push(Route { host, arms });
-                routes.len().saturating_sub(1)
-            });
-            if let Some(route) = routes.get_mut(index) {
-                route.arms.extend(arms.iter().cloned());
-                // Istio puts what takes everything behind the routes of other VirtualServices.
-                route.arms.sort_by_key(|arm| arm.takes_all());
+        let arms: Vec<_> = arms(service, context, gateways)
+            .into_iter()
+            .map(Rc::new)
+            .collect();
+        for Served { listener, host, by } in served {
+            let there = |it: &&mut Gathered<'_>| it.listener == listener && it.host == host;
+            let services = match gathered.iter_mut().find(there) {
+                Some(known) => &mut known.services,
+                None => {
+                    let services = Vec::new();
+                    gathered.push(Gathered {
+                        listener,
+                        host,
+                        services,
+                    });
+                    match gathered.last_mut() {
+                        Some(last) => &mut last.services,
+                        None => continue,
+                    }
+                }
+            };
+            match services
+                .iter_mut()
+                .find(|it| std::ptr::eq(it.resource, service))
+            {
+                Some(share) => share.by.push(by),
+                None => services.push(Share {
+                    resource: service,
+                    by: vec![by],
+                    arms: arms.clone(),
+                }),
             }
         }
     }
-    routes
+    order::routes(gathered)
 }
 
-fn arms<'a>(resource: &'a Resource, context: &Context<'a>) -> Vec<Arm<'a>> {
-    let reading = context.reading(resource);
-    let http = resource.spec().get("http").map_or(&[][..], Node::items);
-    let mut arms = Vec::new();
+/// Whether the gateway sees a VirtualService (`exportTo`).
+fn is_visible(service: &Resource, context: &Context<'_>) -> bool {
+    let own = service
+        .spec()
+        .get("exportTo")
+        .filter(|it| !it.items().is_empty());
+    let default = || {
+        let mesh = super::mesh_config(context.inventory)?;
+        mesh.root.get("defaultVirtualServiceExportTo")
+    };
+    let Some(to) = own
+        .or_else(default)
+        .map(Node::items)
+        .filter(|it| !it.is_empty())
+    else {
+        return true;
+    };
+    let gateway = context.settings.namespace.as_str();
+    to.iter().filter_map(Node::text).any(|to| match to {
+        "." => service.namespace == gateway,
+        to => to == "*" || to == gateway,
+    })
+}
+
+/// The arms of a VirtualService; behind one that takes everything, Istio writes none.
+fn arms<'a>(service: &'a Resource, context: &Context<'a>, gateways: &Gateways<'a>) -> Vec<Arm<'a>> {
+    let http = service.spec().get("http").map_or(&[][..], Node::items);
+    let mut arms: Vec<Arm<'a>> = Vec::new();
     for route in http {
-        let to = route.get("route").map_or(&[][..], Node::items).iter();
-        let (destinations, delegated) = match route.get("delegate") {
-            None => (destinations(route, &resource.namespace), false),
-            Some(delegate) => delegated_to(delegate, resource, context),
+        let outer = matches(route, service, context, gateways);
+        let mut found = match route.get("delegate") {
+            None => arms_of(service, service, route, None, &outer),
+            Some(delegate) => delegated(service, route, delegate, &outer, context, gateways),
         };
-        let headers = to.filter_map(|it| it.get("headers"));
-        let headers: Vec<_> = route.get("headers").into_iter().chain(headers).collect();
-        let rewrite = route.get("rewrite");
-        let rewritten = |name| rewrite.and_then(|it| it.get(name));
-        let rewrite = Rewrite {
-            uri: rewritten("uri"),
-            regex: rewritten("uriRegexRewrite"),
-            authority: rewritten("authority"),
-        };
-        let arm = |node, path, conditional| Arm {
-            node,
-            path,
-            conditional,
-            resource,
-            destinations: destinations.clone(),
-            delegated,
-            rewrite,
-            headers: headers.clone(),
-        };
-        let matches = route.get("match").map_or(&[][..], Node::items);
-        if matches.is_empty() {
-            arms.push(arm(route, ArmPath::Any, false));
+        if let Some(last) = found.iter().position(Arm::takes_all) {
+            found.truncate(last.saturating_add(1));
+            arms.extend(found);
+            break;
         }
-        let at_gateways = |found: &&Node| {
-            let gateways = found.get("gateways").map_or(&[][..], Node::items);
-            gateways.is_empty() || gateways.iter().any(|it| it.text() != Some("mesh"))
-        };
-        for found in matches.iter().filter(at_gateways) {
-            for (name, value) in found.members() {
-                if name.name == "headers" || name.name == "withoutHeaders" {
-                    warn_of_claims(reading, value);
-                }
+        arms.extend(found);
+    }
+    arms
+}
+
+/// The matches of a route that can be met at our gateway.
+fn matches(
+    route: &Node,
+    service: &Resource,
+    context: &Context<'_>,
+    gateways: &Gateways<'_>,
+) -> Vec<Matched> {
+    let reading = context.reading(service);
+    let matches = route.get("match").map_or(&[][..], Node::items);
+    if matches.is_empty() {
+        return vec![Matched {
+            path: ArmPath::Any,
+            has_uri: false,
+            conditional: false,
+        }];
+    }
+    let mut found = Vec::new();
+    for node in matches {
+        let (here, everywhere) = gateways.match_at(node, service);
+        if !here {
+            continue;
+        }
+        for (name, value) in node.members() {
+            if name.name == "headers" || name.name == "withoutHeaders" {
+                warn_of_claims(reading, value);
             }
-            let (path, conditional) = matched(found);
-            arms.push(arm(found, path, conditional));
         }
+        let (path, conditional) = matched(node);
+        found.push(Matched {
+            path,
+            has_uri: node.get("uri").is_some(),
+            conditional: conditional || !everywhere,
+        });
+    }
+    found
+}
+
+/// The arms of a route of `resource`, which stands in for `outer`, a route that delegates to it.
+fn arms_of<'a>(
+    service: &'a Resource,
+    resource: &'a Resource,
+    route: &'a Node,
+    outer: Option<&'a Node>,
+    matches: &[Matched],
+) -> Vec<Arm<'a>> {
+    let own = |name| route.get(name).or_else(|| outer?.get(name));
+    let to = route.get("route").map_or(&[][..], Node::items).iter();
+    let headers = to.filter_map(|it| it.get("headers"));
+    let headers: Vec<_> = own("headers").into_iter().chain(headers).collect();
+    let rewrite = own("rewrite");
+    let rewritten = |name| {
+        let found: Option<&Node> = rewrite.and_then(|it| it.get(name));
+        found.filter(|it| it.text() != Some(""))
+    };
+    let rewrite = Rewrite {
+        uri: rewritten("uri"),
+        regex: rewritten("uriRegexRewrite"),
+        authority: rewritten("authority").or_else(|| sets_authority(&headers)),
+    };
+    let mirrors = route.get("mirrors").map_or(&[][..], Node::items).iter();
+    let mirrors = mirrors.filter_map(|it| it.get("destination"));
+    let mirrors = route.get("mirror").into_iter().chain(mirrors);
+    let mirrors: Vec<_> = mirrors
+        .filter_map(|it| destination(it, &resource.namespace))
+        .collect();
+    let destinations = destinations(route, &resource.namespace);
+    let arms = matches.iter().map(|found| Arm {
+        service,
+        resource,
+        path: found.path.clone(),
+        conditional: found.conditional,
+        destinations: destinations.clone(),
+        mirrors: mirrors.clone(),
+        delegated: false,
+        rewrite,
+        headers: headers.clone(),
+    });
+    arms.collect()
+}
+
+/// The arms of the VirtualService that a route delegates to, each within a match of the route.
+fn delegated<'a>(
+    service: &'a Resource,
+    route: &'a Node,
+    delegate: &'a Node,
+    outer: &[Matched],
+    context: &Context<'a>,
+    gateways: &Gateways<'a>,
+) -> Vec<Arm<'a>> {
+    let text = |name| delegate.get(name).and_then(Node::text);
+    let namespace = text("namespace").unwrap_or(&service.namespace);
+    let name = text("name").unwrap_or_default();
+    let inventory = context.inventory;
+    let found = inventory.named(GROUP, "VirtualService", namespace, name);
+    let Some(found) = found.filter(|it| !std::ptr::eq(*it, service)) else {
+        let mut arms = arms_of(service, service, route, None, outer);
+        arms.iter_mut().for_each(|arm| arm.delegated = true);
+        return arms;
+    };
+    let http = found.spec().get("http").map_or(&[][..], Node::items);
+    let mut arms = Vec::new();
+    for inner in http {
+        let mut matches = Vec::new();
+        for one in self::matches(inner, found, context, gateways) {
+            let before = matches.len();
+            matches.extend(outer.iter().filter_map(|other| one.within(other)));
+            if matches.len() == before {
+                // One that lies in none makes Istio drop the whole route.
+                matches.clear();
+                break;
+            }
+        }
+        arms.extend(arms_of(service, found, inner, Some(route), &matches));
     }
     arms
 }
@@ -147,33 +292,26 @@ fn arms<'a>(resource: &'a Resource, context: &Context<'a>) -> Vec<Arm<'a>> {
 /// The services that a route sends requests to.
 fn destinations(route: &Node, namespace: &str) -> Vec<Destination> {
     let to = route.get("route").map_or(&[][..], Node::items).iter();
-    let destinations = to.filter_map(|it| {
-        let host = it.at(&["destination", "host"])?.text()?;
-        Some(Destination {
-            host: hosts::full_name(host, namespace),
-        })
-    });
+    let destinations = to.filter_map(|it| destination(it.get("destination")?, namespace));
     destinations.collect()
 }
 
-/// The services behind the VirtualService that a route delegates to, and whether it is missing.
-fn delegated_to(
-    delegate: &Node,
-    resource: &Resource,
-    context: &Context<'_>,
-) -> (Vec<Destination>, bool) {
-    let text = |name| delegate.get(name).and_then(Node::text);
-    let namespace = text("namespace").unwrap_or(&resource.namespace);
-    let name = text("name").unwrap_or_default();
-    let found = context
-        .inventory
-        .named(GROUP, "VirtualService", namespace, name);
-    let Some(found) = found else {
-        return (Vec::new(), true);
-    };
-    let http = found.spec().get("http").map_or(&[][..], Node::items);
-    let destinations = http.iter().flat_map(|route| destinations(route, namespace));
-    (destinations.collect(), false)
+fn destination(node: &Node, namespace: &str) -> Option<Destination> {
+    let host = hosts::full_name(node.get("host")?.text()?, namespace);
+    Some(Destination { host })
+}
+
+/// Where headers of the request are set so that it has another authority.
+fn sets_authority<'a>(headers: &[&'a Node]) -> Option<&'a Node> {
+    let operations = ["set", "add"];
+    let operations = headers.iter().flat_map(|it| {
+        let operations = operations.iter();
+        operations.filter_map(|operation| it.at(&["request", operation]))
+    });
+    let mut named = operations.flat_map(Node::members);
+    let is_authority =
+        |name: &str| name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case(":authority");
+    named.find_map(|(key, value)| is_authority(&key.name).then_some(value))
 }
 
 /// Native routing by claims knows only tokens that Istio itself has verified.
@@ -214,6 +352,7 @@ fn matched(found: &Node) -> (ArmPath, bool) {
         }
         path => path,
     };
+    // Which Gateways are meant is looked at elsewhere.
     let plain = ["name", "uri", "ignoreUriCase", "gateways", "statPrefix"];
     let mut members = found.members().iter();
     let conditional =
@@ -225,13 +364,56 @@ fn matched(found: &Node) -> (ArmPath, bool) {
 
 impl Arm<'_> {
     /// Whether it takes every request that no other arm has taken.
-    fn takes_all(&self) -> bool {
+    pub fn takes_all(&self) -> bool {
         self.path == ArmPath::Any && !self.conditional
+    }
+
+    /// Whether requests fare alike by another one.
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        let plain = |arm: &Self| !arm.rewrite.is_any() && arm.headers.is_empty() && !arm.delegated;
+        let mirrors = self.mirrors == other.mirrors;
+        plain(self) && plain(other) && mirrors && self.destinations == other.destinations
+    }
+
+    /// The operation of `headers.request` that changes a header.
+    pub fn changes(&self, header: &str) -> Option<&str> {
+        let operations = self.headers.iter().filter_map(|it| it.get("request"));
+        let mut operations = operations.flat_map(Node::members);
+        operations.find_map(|(operation, names)| {
+            let listed = names.items().iter().filter_map(Node::text);
+            let named = names.members().iter().map(|(key, _)| key.name.as_str());
+            let mut names = listed.chain(named);
+            let found = names.any(|name| name.eq_ignore_ascii_case(header));
+            found.then_some(operation.name.as_str())
+        })
     }
 
     /// Whether its requests never reach a workload: a redirect, or an answer of the route itself.
     pub fn leads_nowhere(&self) -> bool {
         self.destinations.is_empty() && !self.delegated
+    }
+}
+
+// === impl Matched ===
+
+impl Matched {
+    /// What is both here and in the match of a route that delegates; none, if Istio does not take it
+    /// for a part of that.
+    fn within(&self, outer: &Self) -> Option<Self> {
+        let path = match (outer.has_uri, self.has_uri) {
+            (false, _) => self.path.clone(),
+            (_, false) => outer.path.clone(),
+            _ => match (&outer.path, &self.path) {
+                (ArmPath::Other, _) | (_, ArmPath::Other) => ArmPath::Other,
+                (one, other) if one.covers(other) => self.path.clone(),
+                _ => return None,
+            },
+        };
+        Some(Self {
+            path,
+            has_uri: outer.has_uri || self.has_uri,
+            conditional: outer.conditional || self.conditional,
+        })
     }
 }
 

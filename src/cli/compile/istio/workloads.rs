@@ -1,6 +1,6 @@
 //! Which workloads a policy selects, and whether a service leads to one of them.
 
-use super::gateways::labels;
+use super::gateways::{GROUP, labels};
 use super::hosts;
 use super::routes::Destination;
 use crate::cli::compile::Context;
@@ -55,6 +55,27 @@ const WORKLOADS: [(&str, &str, &[&str]); 5] = [
     ("", "Pod", &["metadata", "labels"]),
 ];
 
+// === impl Target ===
+
+impl Target {
+    /// Whether a workload can be one of both.
+    pub fn meets(&self, other: &Self) -> bool {
+        let (Self::Pods(one, labels), Self::Pods(two, others)) = (self, other) else {
+            return self == other
+                || !matches!((self, other), (Self::Service(..), Self::Service(..)));
+        };
+        let apart = one.is_some() && two.is_some() && one != two;
+        let contradict = labels.iter().any(|(name, value)| {
+            let mut others = others.iter();
+            others.any(|(other, it)| other == name && it != value)
+        });
+        !apart && !contradict
+    }
+}
+
+/// So many services may be names of each other.
+const MAX_ALIASES: usize = 8;
+
 /// Whether a service leads to a target. A service that is not in the input is taken to select the
 /// pods that are called as it is, of which `reading` is warned.
 pub fn reach(
@@ -63,9 +84,9 @@ pub fn reach(
     destination: &Destination,
     (reading, node): (Reading<'_>, &Node),
 ) -> Reach {
-    let Some((name, namespace)) = hosts::service(&destination.host) else {
-        // Outside the mesh, or behind a ServiceEntry: no pods of ours.
-        return Reach::No;
+    let host = without_aliases(context, &destination.host);
+    let Some((name, namespace)) = hosts::service(&host) else {
+        return outside(context, target, &host);
     };
     let (wanted_namespace, wanted) = match target {
         Target::Service(of, service) => {
@@ -102,16 +123,81 @@ pub fn reach(
         }
         return Reach::Yes;
     };
-    selects(context, service, wanted)
-}
-
-/// Whether the pods of a service have these labels.
-fn selects(context: &Context<'_>, service: &Resource, wanted: &[(String, String)]) -> Reach {
     let selector = service.spec().get("selector").map(labels);
     let selector = selector.unwrap_or_default();
     if selector.is_empty() {
-        return Reach::No;
+        return Reach::Unknown(format!(
+            "a selector of {}, whose pods are not known",
+            service.title()
+        ));
     }
+    selects(context, service, &selector, wanted)
+}
+
+/// The service that a host is in the end: one can be another name for another (`externalName`).
+fn without_aliases(context: &Context<'_>, host: &str) -> String {
+    let mut host = host.to_owned();
+    for _ in 0..MAX_ALIASES {
+        let Some((name, namespace)) = hosts::service(&host) else {
+            break;
+        };
+        let service = context.inventory.named("", "Service", namespace, name);
+        let alias = service.and_then(|it| it.spec().get("externalName")?.text());
+        let Some(alias) = alias.map(str::to_owned) else {
+            break;
+        };
+        host = alias;
+    }
+    host
+}
+
+/// Whether a host that is no service of Kubernetes leads to a target: only a ServiceEntry with a
+/// `workloadSelector` leads to pods.
+fn outside(context: &Context<'_>, target: &Target, host: &str) -> Reach {
+    let Target::Pods(namespace, wanted) = target else {
+        return Reach::No;
+    };
+    let entries = context.inventory.of(GROUP, "ServiceEntry");
+    for entry in entries.filter(|it| namespace.as_ref().is_none_or(|of| *of == it.namespace)) {
+        let names = entry.spec().get("hosts").map_or(&[][..], Node::items);
+        if !names.iter().any(|it| it.text() == Some(host)) {
+            continue;
+        }
+        let selector = entry.spec().at(&["workloadSelector", "labels"]).map(labels);
+        let Some(selector) = selector.filter(|it| !it.is_empty()) else {
+            continue;
+        };
+        match selects(context, entry, &selector, wanted) {
+            Reach::No => {}
+            reached => return reached,
+        }
+    }
+    Reach::No
+}
+
+/// All labels of the pods of a namespace that have some labels, by what the input has of them.
+pub fn pod_labels(
+    context: &Context<'_>,
+    namespace: &str,
+    some: &[(String, String)],
+) -> Option<Vec<(String, String)>> {
+    WORKLOADS.iter().find_map(|(group, kind, way)| {
+        let workloads = context.inventory.of(group, kind);
+        let mut workloads = workloads.filter(|it| it.namespace == namespace);
+        workloads.find_map(|workload| {
+            let own = workload.root.at(way).map(labels)?;
+            some.iter().all(|label| own.contains(label)).then_some(own)
+        })
+    })
+}
+
+/// Whether the pods that a Service or a ServiceEntry selects have these labels.
+fn selects(
+    context: &Context<'_>,
+    service: &Resource,
+    selector: &[(String, String)],
+    wanted: &[(String, String)],
+) -> Reach {
     if wanted.iter().all(|label| selector.contains(label)) {
         return Reach::Yes;
     }
@@ -136,16 +222,14 @@ fn selects(context: &Context<'_>, service: &Resource, wanted: &[(String, String)
             }
         }
     }
-    let name = format!("{}/{}", service.namespace, service.name);
+    let name = service.title();
     match (with, without) {
-        (0, 0) => Reach::Unknown(format!(
-            "the Deployment whose pods the Service {name} selects"
-        )),
+        (0, 0) => Reach::Unknown(format!("the Deployment whose pods {name} selects")),
         (_, 0) => Reach::Yes,
         (0, _) => Reach::No,
         _ => Reach::Unknown(format!(
-            "a Service of their own for the pods with these labels (the Service {name} selects \
-             others, too)"
+            "a Service of their own for the pods with these labels ({name} selects others, \
+             too)"
         )),
     }
 }

@@ -51,6 +51,7 @@ pub(super) fn compile(context: &Context<'_>, draft: &mut Draft) {
     authentication::reach_keys(draft);
     exposure::redirects(context, draft, &gateways, &routes);
     exposure::default_action(context, draft, &routes);
+    exposure::trailing_dots(context, draft, &routes);
     traps::warn(context, draft, &routes);
     warn_of_what_is_left(context, draft);
 }

@@ -563,6 +563,7 @@ impl Draw {
         match self.0.usize(..30) {
             0 => host.push_str(":443"),
             1 => host.push('.'),
+            4 if HOSTS.contains(&host.as_str()) => host.push_str(".:443"),
             2 => host = host.to_uppercase(),
             3 => host = "a.example.com".to_owned(),
             _ => {}
@@ -614,6 +615,14 @@ impl Draw {
             self.0.usize(..3)
         };
         let token = &tokens.0[index].text;
+        // A copy of a token counts as one token in ours; whoever sends it can as well leave it out.
+        let lines = request.headers.iter().map(|(_, value)| value.as_str());
+        if lines
+            .chain([request.path.as_str()])
+            .any(|it| it.contains(token))
+        {
+            return;
+        }
         let places = world.authentications.iter().flat_map(|it| &it.rules);
         let places: Vec<_> = places.map(|it| it.from_header).collect();
         let place = if places.is_empty() {

@@ -235,16 +235,15 @@ impl<'a> Attachments<'_, 'a> {
     /// Whether the hosts of a policy are told apart from those that other routes have. A wildcard
     /// covers more specific hosts, whose requests go by their own route.
     fn is_apart(&self, reading: Reading<'a>, spots: &[Spot<'a>], wider: Wider) -> bool {
-        // Where it holds for a part of a host, the wildcard would cover the rest.
-        let whole = |it: &&Spot<'_>| {
-            it.applies_to.paths.is_empty() && it.applies_to.except_paths.is_empty()
+        // Where it holds for a part of a host, or reads differently, the wildcard would add to that.
+        let plain = |spot: &&Spot<'_>| {
+            let whole = spot.applies_to.paths.is_empty() && spot.applies_to.except_paths.is_empty();
+            whole && !spot.arms.iter().any(|arm| arm.rewrite.is_any())
         };
-        let own = |host: &str| {
-            let mut own = spots
-                .iter()
-                .filter(whole)
-                .flat_map(|spot| &spot.applies_to.hosts);
-            own.any(|it| it == host)
+        let own = |spot: &Spot<'_>, host: &str| {
+            let alike = spots.iter().filter(plain);
+            let mut alike = alike.flat_map(|it| &it.applies_to.hosts);
+            plain(&spot) && alike.any(|it| it == host)
         };
         let mut apart = true;
         for spot in spots {
@@ -256,7 +255,7 @@ impl<'a> Attachments<'_, 'a> {
             for host in self.routes.iter().map(|route| route.host.as_str()) {
                 let mut wide = spot.applies_to.hosts.iter();
                 let covered = wide.any(|it| it != host && hosts::covers(it, host));
-                if !(covered || everywhere) || own(host) || host == hosts::EVERY {
+                if !(covered || everywhere) || own(spot, host) || host == hosts::EVERY {
                     continue;
                 }
                 let message = format!(

@@ -48,6 +48,19 @@ pub fn compile<'a>(attachments: &Attachments<'_, 'a>, draft: &mut Draft) -> Toke
             });
         }
     }
+    for behind in &tokens.behind {
+        for arm in attachments.routes.iter().flat_map(|route| &route.arms) {
+            if attachments.leads(arm, behind.reading, &behind.target) != Some(true) {
+                continue;
+            }
+            let arms = std::slice::from_ref(arm);
+            if let Err((message, help)) = tokens.are_known_to(attachments, arms, behind.reading) {
+                behind
+                    .reading
+                    .error(&behind.reading.resource.root, message, help);
+            }
+        }
+    }
     for (reading, spots) in carried {
         add_carried(attachments, draft, &tokens, reading, spots);
     }
@@ -64,13 +77,14 @@ fn add_carried<'a>(
 ) {
     let rules = rules(reading, attachments);
     for spot in &spots {
-        let mut wrong = rules
+        let wrong = rules
             .iter()
-            .filter_map(|(rule, _)| tokens::changed(rule, &spot.arms));
-        let wrong = wrong.next().map_or(Ok(()), Err);
-        if let Err((message, help)) =
-            wrong.and_then(|()| tokens.are_known_at(attachments, spot, reading))
-        {
+            .find_map(|(rule, _)| tokens::changed(rule, &spot.arms));
+        let unknown = spot
+            .arms
+            .is_empty()
+            .then(|| tokens.are_known_to(attachments, &[], reading));
+        if let Some((message, help)) = wrong.or_else(|| unknown?.err()) {
             reading.error(&reading.resource.root, message, help);
             return;
         }

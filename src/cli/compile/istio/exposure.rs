@@ -8,13 +8,16 @@ use crate::cli::compile::Context;
 use crate::cli::compile::draft::Draft;
 use crate::cli::compile::settings::DefaultAction;
 use crate::cli::compile::written::{AppliesTo, AuthorizationPolicy, HttpsRedirect};
-use crate::cli::yaml::{Content, Node};
+use crate::cli::yaml::{Content, Key, Node};
 
 /// The name of the policy for hosts that are open.
 const OPEN_HOSTS: &str = "open-hosts";
 
 /// That of the policy for wildcards that are open, but for hosts within them.
 const OPEN_WILDCARDS: &str = "open-wildcards";
+
+/// That of the policy against names with a dot at their end.
+const TRAILING_DOTS: &str = "trailing-dots";
 
 /// Adds the redirects of Gateways.
 pub fn redirects(
@@ -105,29 +108,76 @@ pub fn default_action(context: &Context<'_>, draft: &mut Draft, routes: &[Route<
             (OPEN_HOSTS, apart, None),
             (OPEN_WILDCARDS, around, Some(true)),
         ] {
-            if hosts.is_empty() {
-                continue;
-            }
-            draft
-                .config
-                .authorization_policies
-                .push(AuthorizationPolicy {
-                    name: name.to_owned(),
-                    namespace: context.settings.namespace.clone(),
+            if !hosts.is_empty() {
+                let applies_to = vec![AppliesTo {
+                    hosts,
+                    ..AppliesTo::default()
+                }];
+                let policy = AuthorizationPolicy {
                     dry_run,
-                    applies_to: vec![AppliesTo {
-                        hosts,
-                        ..AppliesTo::default()
-                    }],
-                    rules: vec![Node {
-                        content: Content::Map(Vec::new()),
-                        span: 0..0,
-                    }],
-                    ..AuthorizationPolicy::default()
-                });
+                    applies_to,
+                    ..own_policy(context, name, Vec::new())
+                };
+                draft.config.authorization_policies.push(policy);
+            }
         }
         draft.open_hosts = open;
     }
+}
+
+/// Beside a route for every host, a name with a dot at its end is not the name without it: Istio routes
+/// it like any other host. We would judge it as the name without; so it is refused.
+pub fn trailing_dots(context: &Context<'_>, draft: &mut Draft, routes: &[Route<'_>]) {
+    let hosts = routes.iter().map(|route| route.host.as_str());
+    let (every, others): (Vec<_>, Vec<_>) = hosts.partition(|host| *host == EVERY);
+    let judged = !draft.config.jwt_rules.is_empty();
+    if every.is_empty()
+        || others.is_empty()
+        || !judged && draft.config.authorization_policies.is_empty()
+    {
+        return;
+    }
+    let exact = others.iter().filter(|host| !host.starts_with('*'));
+    let with_port = exact.map(|host| format!("{host}.:*"));
+    let dotted = std::iter::once("*.".to_owned()).chain(with_port);
+    let hosts = list(dotted.map(|text| node(Content::Text(text))).collect());
+    let operation = map("operation", map("hosts", hosts));
+    let members = match map("to", list(vec![operation])).content {
+        Content::Map(members) => members,
+        _ => return,
+    };
+    let policy = AuthorizationPolicy {
+        action: Some("DENY".to_owned()),
+        ..own_policy(context, TRAILING_DOTS, members)
+    };
+    draft.config.authorization_policies.push(policy);
+}
+
+/// A policy that no resource of the input says, of one rule.
+fn own_policy(context: &Context<'_>, name: &str, rule: Vec<(Key, Node)>) -> AuthorizationPolicy {
+    AuthorizationPolicy {
+        name: name.to_owned(),
+        namespace: context.settings.namespace.clone(),
+        rules: vec![node(Content::Map(rule))],
+        ..AuthorizationPolicy::default()
+    }
+}
+
+fn node(content: Content) -> Node {
+    Node {
+        content,
+        span: 0..0,
+    }
+}
+
+fn list(items: Vec<Node>) -> Node {
+    node(Content::List(items))
+}
+
+/// A map of one member.
+fn map(name: &str, value: Node) -> Node {
+    let name = name.to_owned();
+    node(Content::Map(vec![(Key { name, span: 0..0 }, value)]))
 }
 
 /// The hosts that the draft names.

@@ -24,8 +24,9 @@ pub fn check(translated: &[Translated<'_>], draft: &Draft) {
     });
     let of_providers: Vec<_> = of_providers.collect();
     for it in translated {
-        // A CUSTOM policy of the gateway comes before both.
-        if it.at_gateway && it.policy.action.as_deref() == Some("CUSTOM") {
+        // A CUSTOM policy of the gateway alone comes before both.
+        let custom = it.policy.action.as_deref() == Some("CUSTOM");
+        if custom && it.at_gateway && it.behind.is_none() {
             continue;
         }
         for (key, header) in tested(it) {

@@ -9,6 +9,7 @@ use super::workloads::Target;
 use crate::cli::compile::resource::Reading;
 use crate::cli::compile::written::{AppliesTo, JwtRule};
 use crate::cli::yaml::Node;
+use std::rc::Rc;
 
 /// The rules of every RequestAuthentication that is carried over.
 #[derive(Default)]
@@ -60,17 +61,18 @@ impl<'a> Tokens<'a> {
                     .to_owned(),
             ));
         }
-        self.are_known_at(attachments, spot, policy)
+        self.are_known_to(attachments, &spot.arms, policy)
     }
 
-    /// Whether the workloads at a place accept every token that the gateway lets through to them.
+    /// Whether workloads accept every token that the gateway lets through to them. Without arms, they
+    /// are those that `policy` selects.
     ///
     /// # Errors
     /// Why not.
-    pub fn are_known_at(
+    pub fn are_known_to(
         &self,
         attachments: &Attachments<'_, 'a>,
-        spot: &Spot<'a>,
+        arms: &[Rc<Arm<'a>>],
         policy: Reading<'a>,
     ) -> Result<(), Wrong> {
         let forwarded = self.at_gateway.iter().filter(|(rule, _)| forwards(rule));
@@ -81,15 +83,12 @@ impl<'a> Tokens<'a> {
                 attachments.leads(arm, behind.reading, &behind.target) == Some(true)
             };
             let known: Vec<_> = known.collect();
-            let everywhere = match spot.arms.is_empty() {
+            let everywhere = match arms.is_empty() {
                 true => known.iter().any(|it| {
                     it.target == Target::Pods(None, Vec::new())
                         || select_alike(it.reading.resource, policy.resource)
                 }),
-                false => spot
-                    .arms
-                    .iter()
-                    .all(|arm| known.iter().any(|it| leads(arm, it))),
+                false => arms.iter().all(|arm| known.iter().any(|it| leads(arm, it))),
             };
             if !everywhere {
                 let issuer = rule.issuer.as_deref().unwrap_or("any issuer");
@@ -123,7 +122,7 @@ pub fn is_same(one: &JwtRule, other: &JwtRule) -> bool {
 }
 
 /// What a route does to the header in which a rule finds its tokens.
-pub fn changed<'r, 'a: 'r>(rule: &JwtRule, arms: &'r [std::rc::Rc<Arm<'a>>]) -> Option<Wrong> {
+pub fn changed<'r, 'a: 'r>(rule: &JwtRule, arms: &'r [Rc<Arm<'a>>]) -> Option<Wrong> {
     let named = rule.from_headers.iter().map(|it| it.name.as_str());
     let default =
         rule.from_headers.is_empty() && rule.from_params.is_empty() && rule.from_cookies.is_empty();

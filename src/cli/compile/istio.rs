@@ -14,6 +14,7 @@ pub(super) mod gateways;
 mod headers;
 pub(super) mod hosts;
 mod joining;
+mod matches;
 mod order;
 pub(super) mod providers;
 mod rewrite;
@@ -21,6 +22,7 @@ mod routes;
 mod targets;
 mod tokens;
 mod traps;
+mod unrouted;
 mod workloads;
 
 use super::Context;
@@ -30,6 +32,7 @@ use super::resource::Resource;
 use crate::cli::yaml::Node;
 use attachment::Attachments;
 use gateways::Gateways;
+use std::cell::RefCell;
 
 /// The mesh's own configuration, if the input has it.
 pub(super) fn mesh_config(inventory: &Inventory) -> Option<&Resource> {
@@ -45,6 +48,7 @@ pub(super) fn compile(context: &Context<'_>, draft: &mut Draft) {
     let attachments = Attachments {
         context,
         routes: &routes,
+        unrouted: RefCell::default(),
     };
     let tokens = authentication::compile(&attachments, draft);
     authorization::compile(&attachments, &tokens, draft);

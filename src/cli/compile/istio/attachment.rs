@@ -4,13 +4,15 @@
 //! workload. Where that cannot be said exactly, it is an error.
 
 use super::hosts;
-use super::routes::{Arm, ArmPath, Route};
+use super::matches::ArmPath;
+use super::routes::{Arm, Route};
 use super::targets::{self, Selected};
+use super::unrouted::Unrouted;
 use super::workloads::{self, Reach, Target};
 use crate::cli::compile::Context;
-use crate::cli::compile::resource::{Reading, Resource};
+use crate::cli::compile::resource::Reading;
 use crate::cli::compile::written::AppliesTo;
-use crate::cli::yaml::Node;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Where a policy is attached.
@@ -45,6 +47,8 @@ pub enum Wider {
 pub struct Attachments<'c, 'a> {
     pub context: &'c Context<'a>,
     pub routes: &'a [Route<'a>],
+    /// What is attached to hosts that were only given or guessed.
+    pub unrouted: RefCell<Vec<Unrouted>>,
 }
 
 // === impl Attachments ===
@@ -87,54 +91,13 @@ impl<'a> Attachments<'_, 'a> {
         wider: Wider,
         named: impl FnOnce() -> Option<Vec<String>>,
     ) -> Option<Attachment<'a>> {
-        let root = &reading.resource.root;
         let spots = self.spots(reading, &target)?;
         if !spots.is_empty() {
             return self
                 .is_apart(reading, &spots, wider)
                 .then_some(Attachment::Carried(target, spots));
         }
-        let settings = self.context.settings;
-        let named = self.routes.is_empty().then(named).flatten();
-        let hosts = match (settings.hosts.is_empty(), named) {
-            (false, _) => settings.hosts.clone(),
-            (true, Some(named)) => {
-                reading.warning(
-                    root,
-                    format!(
-                        "no route in the input leads to its workload; it is attached to the hosts \
-                         that the policies name: {}",
-                        named.join(", ")
-                    ),
-                    "add the VirtualServices or APIRules, or give `--hosts`",
-                );
-                named
-            }
-            (true, _) if self.routes.is_empty() => {
-                reading.error(
-                    root,
-                    "no route in the input leads to its workload, so its hosts are not known",
-                    "add the VirtualServices or APIRules that lead there, or give `--hosts`",
-                );
-                return None;
-            }
-            (true, _) => {
-                reading.warning(
-                    root,
-                    "no route of this gateway leads to its workload; it is left out",
-                    "if one does, add its VirtualService, Gateway and Service",
-                );
-                return Some(Attachment::Elsewhere);
-            }
-        };
-        let spot = Spot {
-            applies_to: AppliesTo {
-                hosts,
-                ..AppliesTo::default()
-            },
-            arms: Vec::new(),
-        };
-        Some(Attachment::Carried(target, vec![spot]))
+        self.unrouted(reading, target, wider, named)
     }
 
     /// The parts of every route that lead to a target.
@@ -366,32 +329,4 @@ fn spot<'a>(
         },
         arms: vec![Rc::clone(arm)],
     })
-}
-
-/// The hosts that every rule of some policies names; `None` if one names none, or not exactly.
-pub fn named_hosts<'a>(policies: impl Iterator<Item = &'a Resource>) -> Option<Vec<String>> {
-    let mut named: Vec<String> = Vec::new();
-    for policy in policies {
-        let rules = policy.spec().get("rules").map_or(&[][..], Node::items);
-        for rule in rules {
-            let operations = rule.get("to").map_or(&[][..], Node::items);
-            if operations.is_empty() {
-                return None;
-            }
-            for operation in operations {
-                let hosts = operation.at(&["operation", "hosts"])?.items();
-                for host in hosts {
-                    let host = hosts::without_port(host.text()?).to_lowercase();
-                    let exact = !host.strip_prefix("*.").unwrap_or(&host).contains('*');
-                    if !exact || host.is_empty() {
-                        return None;
-                    }
-                    if !named.contains(&host) {
-                        named.push(host);
-                    }
-                }
-            }
-        }
-    }
-    (!named.is_empty()).then_some(named)
 }

@@ -1,8 +1,9 @@
 //! RequestAuthentication: whose tokens are accepted, as `jwtRules`.
 
-use super::attachment::{Attachment, Attachments, Spot, Wider, listed, named_hosts};
+use super::attachment::{Attachment, Attachments, Spot, Wider, listed};
 use super::authorization;
 use super::tokens::{self, Behind, Tokens};
+use super::unrouted::named_hosts;
 use crate::cli::compile::draft::Draft;
 use crate::cli::compile::resource::{Reading, Resource};
 use crate::cli::compile::written::{ClaimToHeader, FromHeader, JwtRule};

@@ -3,10 +3,11 @@
 //! A policy of the gateway is taken as it is. One of a workload is carried to the gateway by
 //! [`super::carry`], where that is exact.
 
-use super::attachment::{Attachment, Attachments, Spot, Wider, listed, named_hosts};
+use super::attachment::{Attachment, Attachments, Spot, Wider, listed};
 use super::authentication::{GROUP, select_alike};
 use super::carry::{self, Carried};
 use super::tokens::{self, Tokens};
+use super::unrouted::named_hosts;
 use super::workloads::Target;
 use super::{headers, joining, providers};
 use crate::cli::compile::Context;

@@ -98,24 +98,25 @@ impl<'a> Gateways<'a> {
         found
     }
 
-    /// Of the Gateways that a match of a VirtualService names: whether one can be ours, and whether
-    /// all of ours that the VirtualService has are among them.
-    pub fn match_at(&self, found: &Node, service: &Resource) -> (bool, bool) {
+    /// Of the Gateways that a match in `owner` names: whether one can be ours, and whether all of ours
+    /// that the VirtualService has are among them.
+    pub fn match_at(&self, found: &Node, owner: &Resource, service: &Resource) -> (bool, bool) {
         let Some(named) = found.get("gateways").filter(|it| !it.items().is_empty()) else {
             return (true, true);
         };
-        let ours = |node: &Node| {
+        let ours = |node: &Node, from: &Resource| {
             let names = node.items().iter().filter_map(Node::text);
             let names = names.filter(|name| *name != "mesh");
-            let names = names.map(|name| reference(name, &service.namespace));
+            let names = names.map(|name| reference(name, &from.namespace));
             let names = names
                 .filter(|(namespace, name)| !matches!(self.find(namespace, name), Known::Other));
             names
                 .map(|(namespace, name)| format!("{namespace}/{name}"))
                 .collect::<Vec<_>>()
         };
-        let named = ours(named);
-        let all = service.spec().get("gateways").map(ours);
+        let named = ours(named, owner);
+        let all = service.spec().get("gateways");
+        let all = all.map(|all| ours(all, service));
         let all = all.unwrap_or_default();
         let here = all.iter().any(|it| named.contains(it));
         (here, all.iter().all(|it| named.contains(it)))

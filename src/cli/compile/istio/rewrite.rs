@@ -1,6 +1,7 @@
 //! Which paths before a route's rewrite are those that a policy names behind it.
 
-use super::routes::{Arm, ArmPath};
+use super::matches::ArmPath;
+use super::routes::Arm;
 
 /// What a route does with the path.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -108,12 +108,9 @@ pub fn reach(
         let called = wanted
             .iter()
             .find(|(label, _)| NAMING.contains(&label.as_str()));
-        let Some((label, value)) = called else {
+        let Some((label, value)) = called.filter(|(_, value)| value == name) else {
             return Reach::Unknown(format!("the Service {namespace}/{name}"));
         };
-        if value != name {
-            return Reach::No;
-        }
         let message = format!(
             "the Service {namespace}/{name} is not in the input; it is taken to select the pods \
              labelled `{label}: {value}`"

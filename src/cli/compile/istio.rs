@@ -4,6 +4,7 @@
 //! `gateways` and `routes` tell how requests come to workloads, `attachment` where a policy holds at
 //! the gateway, `authentication` and `authorization` what it says there.
 
+mod addresses;
 mod attachment;
 mod authentication;
 mod authorization;

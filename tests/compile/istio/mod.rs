@@ -7,6 +7,7 @@ mod ours;
 mod policies;
 mod routes;
 mod shrink;
+mod stdin;
 mod tokens;
 mod world;
 
@@ -23,8 +24,8 @@ use std::collections::BTreeMap;
 use tokens::{Tokens, jwks};
 use world::World;
 
-const WORLDS: usize = 300;
-const REQUESTS: usize = 70;
+const WORLDS: usize = 1000;
+const REQUESTS: usize = 40;
 /// So many failing requests are told.
 const TOLD: usize = 5;
 

@@ -9,7 +9,7 @@ use super::carry::{self, Carried};
 use super::tokens::{self, Tokens};
 use super::unrouted::named_hosts;
 use super::workloads::Target;
-use super::{headers, joining, providers};
+use super::{addresses, headers, joining, providers};
 use crate::cli::compile::Context;
 use crate::cli::compile::draft::Draft;
 use crate::cli::compile::resource::{Reading, Resource};
@@ -89,6 +89,9 @@ fn translate<'a>(
     let Some(attached) = attachments.of(reading, wider, named) else {
         return;
     };
+    if matches!(attached, Attachment::Gateway(_)) {
+        addresses::tell(context, draft, reading, rules);
+    }
     let carrying = Carrying {
         attachments,
         tokens,
@@ -282,7 +285,11 @@ fn dry_run(reading: Reading<'_>, action: &str) -> Option<bool> {
         }
     };
     if dry && !["ALLOW", "DENY"].contains(&action) {
-        reading.error(node, format!("not for a `{action}` policy"), "leave it out");
+        reading.error(
+            node,
+            format!("not for `{action}`, only for `ALLOW` and `DENY`"),
+            "leave it out",
+        );
         return None;
     }
     Some(dry)

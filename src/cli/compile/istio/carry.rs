@@ -213,7 +213,11 @@ impl<'a> Carrier<'_, 'a> {
         self.place.reading.warning(
             values,
             format!("no `{field}` is the gateway; the rule is left out"),
-            "if one is, use the name of its service account in Istio's own installation",
+            format!(
+                "the gateway is `cluster.local/ns/{}/sa/{}`",
+                self.place.settings.namespace,
+                ACCOUNTS.last().unwrap_or(&"")
+            ),
         );
         Some(false)
     }

@@ -23,7 +23,6 @@ pub fn tell<'a>(context: &Context<'a>, draft: &mut Draft, reading: Reading<'a>, 
              `source.ip` are of that proxy, and here they would be of the client",
             "use `remoteIpBlocks` or `remote.ip` for the client",
         );
-        return;
     }
     draft.config.mesh.get_or_insert_default().use_remote_address = Some(true);
 }

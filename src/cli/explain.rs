@@ -24,7 +24,6 @@ use given::Given;
 use outside::{Halt, World};
 use report::{Report, Undecided, Verdicts};
 use secrets::Secrets;
-use serde_json::Value;
 use std::path::PathBuf;
 
 /// Explain what becomes of a request: the verdict, and every rule that was considered.

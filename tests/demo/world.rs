@@ -73,6 +73,11 @@ impl World {
         let envoy = Envoy::builder(version)
             .cluster("httpbin", httpbin.port())
             .cluster(AUTHORIZATION_SERVER, server.port())
+            // As Istio calls what a ServiceEntry makes known.
+            .cluster(
+                &format!("outbound|{}||127.0.0.1", server.port()),
+                server.port(),
+            )
             .cluster(AUTHORIZER, authorizer.port())
             .listener(listener(gateway))
             .listener(tls_gateway)

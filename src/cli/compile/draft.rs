@@ -21,6 +21,8 @@ pub struct Draft {
     pub endpoints: Vec<Endpoint>,
     /// Hosts that the gateway serves without anything to judge: open, as they were.
     pub open_hosts: Vec<String>,
+    /// Wildcard hosts that the gateway admits, and by which Gateway.
+    pub wildcards: Vec<(String, String)>,
     origins: Vec<Origin>,
 }
 
@@ -55,6 +57,7 @@ impl Draft {
             },
             endpoints: Vec::new(),
             open_hosts: Vec::new(),
+            wildcards: Vec::new(),
             origins: Vec::new(),
         }
     }

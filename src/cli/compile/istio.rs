@@ -5,6 +5,7 @@
 //! the gateway, `authentication` and `authorization` what it says there.
 
 mod addresses;
+mod api_rules;
 mod attachment;
 mod authentication;
 mod authorization;
@@ -44,7 +45,8 @@ pub(super) fn mesh_config(inventory: &Inventory) -> Option<&Resource> {
 pub(super) fn compile(context: &Context<'_>, draft: &mut Draft) {
     trust_domain(context, draft);
     let gateways = Gateways::of(context);
-    let routes = routes::read(context, &gateways);
+    let mut routes = routes::read(context, &gateways);
+    routes.extend(api_rules::routes(context, draft));
     certificate_headers::compile(context, draft, &routes);
     let attachments = Attachments {
         context,
@@ -54,6 +56,9 @@ pub(super) fn compile(context: &Context<'_>, draft: &mut Draft) {
     let tokens = authentication::compile(&attachments, draft);
     authorization::compile(&attachments, &tokens, draft);
     authentication::reach_keys(draft);
+    let wildcards = gateways.wildcards().into_iter();
+    let wildcards = wildcards.map(|(host, gateway)| (host, gateway.title()));
+    draft.wildcards = wildcards.collect();
     exposure::redirects(context, draft, &gateways, &routes);
     exposure::default_action(context, draft, &routes);
     exposure::trailing_dots(context, draft, &routes);

@@ -154,7 +154,7 @@ pub fn write(draft: &Draft, context: &Context<'_>) -> Result<String, String> {
             let written: Result<Vec<String>, _> =
                 documents.iter().map(serde_saphyr::to_string).collect();
             let written = written.map_err(|error| error.to_string())?;
-            Ok(written.join("---\n"))
+            Ok(remarks(draft) + &written.join("---\n"))
         }
         Format::Json => {
             let text = match documents.as_slice() {
@@ -167,6 +167,24 @@ pub fn write(draft: &Draft, context: &Context<'_>) -> Result<String, String> {
                 .map_err(|error| error.to_string())
         }
     }
+}
+
+/// What becomes of hosts that no rule is for, as comments.
+fn remarks(draft: &Draft) -> String {
+    let mut remarks = String::new();
+    if draft.config.default_action == Some("DENY") && !draft.wildcards.is_empty() {
+        remarks.push_str("# `defaultAction: DENY` answers 404 for every host that nothing names, of those that come by\n");
+        for (host, gateway) in &draft.wildcards {
+            remarks.push_str(&format!("#   {host} ({gateway})\n"));
+        }
+    }
+    if !draft.open_hosts.is_empty() {
+        remarks.push_str("# Open to all, since no policy is for them, as they were:\n");
+        for host in &draft.open_hosts {
+            remarks.push_str(&format!("#   {host}\n"));
+        }
+    }
+    remarks
 }
 
 fn wasm_plugin<'a>(config: &'a Config, context: &Context<'a>) -> Document<'a> {

@@ -2,8 +2,10 @@
 
 use serde_json::json;
 
-use super::{AUTHORIZATION_SERVER, Body, Expected, Row, Tutorial, short_token};
+use super::{Body, Expected, Row, Tutorial, compiled, short_token};
 use crate::authorization_server::{AuthorizationServer, now, with_broken_signature};
+
+const MANIFESTS: &str = include_str!("../../../wasmplugin/tutorials/1-jwt/original/httpbin.yaml");
 
 const HTTPBIN: &str = "httpbin.example.com";
 
@@ -22,22 +24,7 @@ pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
         number: 1,
         title: "Expose and secure a workload with a JWT",
         guards: &["httpbin.example.com needs a token of the issuer `demo`"],
-        config: json!({
-            "jwtRules": [{
-                "name": "demo",
-                "issuer": issuer.iss,
-                "jwksUri": issuer.jwks_uri(),
-                "cluster": AUTHORIZATION_SERVER,
-                "appliesTo": [{"hosts": [HTTPBIN]}],
-            }],
-            "authorizationPolicies": [{
-                "name": "httpbin",
-                "namespace": "default",
-                "action": "ALLOW",
-                "appliesTo": [{"hosts": [HTTPBIN]}],
-                "rules": [{"from": [{"source": {"requestPrincipals": ["*"]}}]}],
-            }],
-        }),
+        config: compiled(server, &[MANIFESTS], &[]),
         routes: Vec::new(),
         rows: vec![
             row("/status/200", Expected::forbidden()),

@@ -2,23 +2,16 @@
 
 use serde_json::json;
 
-use super::{AUTHORIZATION_SERVER, Body, Expected, Row, Tutorial, short_token};
+use super::{Body, Expected, Row, Tutorial, compiled, short_token};
 use crate::authorization_server::AuthorizationServer;
+
+const MANIFESTS: &str =
+    include_str!("../../../wasmplugin/tutorials/2-issuers-hosts-paths/original/httpbin.yaml");
 
 const EXAMPLE: &str = "example.com";
 const ANOTHER: &str = "another-host.com";
 
 pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
-    let rule = |name: &str| {
-        let issuer = server.issuer(name);
-        json!({
-            "name": issuer.iss,
-            "issuer": issuer.iss,
-            "jwksUri": issuer.jwks_uri(),
-            "cluster": AUTHORIZATION_SERVER,
-            "appliesTo": [{"hosts": [EXAMPLE, ANOTHER]}],
-        })
-    };
     let with_foo = |authority, path, expected| {
         let token = server.issuer("foo").token(json!({}));
         Row::get(authority, path, expected).token("issuer-foo", token)
@@ -35,25 +28,7 @@ pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
             "example.com needs a token of `issuer-foo`",
             "another-host.com needs one of `issuer-bar`, and has only /healthz",
         ],
-        config: json!({
-            "jwtRules": [rule("foo"), rule("bar")],
-            "authorizationPolicies": [{
-                "name": "issuers",
-                "namespace": "default",
-                "action": "ALLOW",
-                "appliesTo": [{"hosts": [EXAMPLE, ANOTHER]}],
-                "rules": [
-                    {
-                        "from": [{"source": {"requestPrincipals": ["issuer-foo/*"]}}],
-                        "to": [{"operation": {"hosts": [EXAMPLE]}}],
-                    },
-                    {
-                        "from": [{"source": {"requestPrincipals": ["issuer-bar/*"]}}],
-                        "to": [{"operation": {"hosts": [ANOTHER], "paths": ["/healthz"]}}],
-                    },
-                ],
-            }],
-        }),
+        config: compiled(server, &[MANIFESTS], &[]),
         // httpbin has no /healthz of its own.
         routes: vec![json!({
             "match": {

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 
-use super::{Body, Credentials, Expected, Row, Tutorial};
+use super::{Body, Credentials, Expected, Row, Tutorial, compiled};
+use crate::authorization_server::AuthorizationServer;
 use crate::harness::tls::{Authority, Contents, Identity};
+
+const MANIFESTS: &str =
+    include_str!("../../../wasmplugin/tutorials/3-client-certificate/original/httpbin.yaml");
 
 const CLIENT: &str = "client.example.com";
 
@@ -26,7 +30,7 @@ pub fn gateway(authority: &Authority) -> Value {
     authority.gateway_of(&[CLIENT])
 }
 
-pub fn tutorial(authority: &Authority) -> Tutorial {
+pub fn tutorial(server: &AuthorizationServer, authority: &Authority) -> Tutorial {
     let allowed = client(authority, "client2.example.com", false);
     let other = client(authority, "client.example.com", true);
     let with = |identity: Option<&Identity>| authority.client_config(identity);
@@ -56,22 +60,7 @@ pub fn tutorial(authority: &Authority) -> Tutorial {
             "client.example.com needs the certificate of client2.example.com, over TLS;",
             "httpbin is told of it in X-Client-Ssl-*, which nobody else can write",
         ],
-        config: json!({
-            "clientCertificate": {"headers": {
-                "X-CLIENT-SSL-CN": "%DOWNSTREAM_PEER_SUBJECT%",
-                "X-CLIENT-SSL-SAN": "%DOWNSTREAM_PEER_URI_SAN%",
-                "X-CLIENT-SSL-ISSUER": "%DOWNSTREAM_PEER_ISSUER%",
-            }},
-            "authorizationPolicies": [{
-                "name": "client-certificate",
-                "namespace": "default",
-                "action": "ALLOW",
-                "appliesTo": [{"hosts": [CLIENT]}],
-                "rules": [{
-                    "when": [{"key": "request.headers[X-CLIENT-SSL-CN]", "values": [ALLOWED]}],
-                }],
-            }],
-        }),
+        config: compiled(server, &[MANIFESTS], &[]),
         routes: Vec::new(),
         rows: vec![
             get(&as_allowed, "allowed certificate", derived()),

@@ -2,11 +2,17 @@
 
 use serde_json::json;
 
-use super::{AUTHORIZATION_SERVER, AUTHORIZER, Body, Expected, Row, Tutorial, short_token};
+use super::{Body, Expected, Row, Tutorial, compiled, short_token, together};
 use crate::{
     authorization_server::{AuthorizationServer, DEMO_CLIENT, now},
     authorizer::CLEARED_COOKIE,
 };
+
+const MANIFESTS: [&str; 3] = [
+    include_str!("../../../wasmplugin/tutorials/4-ext-auth/original/apirule.yaml"),
+    include_str!("../../../wasmplugin/tutorials/4-ext-auth/original/istio.yaml"),
+    include_str!("../../../wasmplugin/tutorials/4-ext-auth/original/values.yaml"),
+];
 
 const EXT_AUTH: &str = "ext-auth.example.com";
 const INLINE: &str = "inline.example.com";
@@ -37,44 +43,20 @@ pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
             "it lets anybody through to /ping, /ready and /robots.txt, its own paths",
             "inline.example.com needs the same tokens, without an authorizer, and has no such hole",
         ],
-        config: json!({
-            "extensionProviders": [{
-                "name": AUTHORIZER,
-                "cluster": AUTHORIZER,
-                "envoyExtAuthzHttp": {
-                    "service": "oauth2-proxy.oauth2-proxy.svc.cluster.local",
-                    "port": 80,
-                    "includeRequestHeadersInCheck":
-                        ["x-forwarded-for", "cookie", "authorization"],
-                },
-            }],
-            "apiRules": [
-                {
-                    "name": "ext-auth",
-                    "hosts": [EXT_AUTH],
-                    "rules": [{
-                        "path": "/*",
-                        "methods": ["GET"],
-                        "extAuth": {"authorizers": [AUTHORIZER]},
-                    }],
-                },
-                {
-                    "name": "inline",
-                    "hosts": [INLINE],
-                    "errorStyle": "oauth2-proxy",
-                    "rules": [{
-                        "path": "/*",
-                        "methods": ["GET"],
-                        "jwt": {"authentications": [{
-                            "issuer": issuer.iss,
-                            "jwksUri": issuer.jwks_uri(),
-                            "cluster": AUTHORIZATION_SERVER,
-                            "audiences": [DEMO_CLIENT],
-                        }]},
-                    }],
-                },
-            ],
-        }),
+        config: together(
+            [
+                compiled(server, &MANIFESTS, &[]),
+                compiled(
+                    server,
+                    &MANIFESTS
+                        .map(|it| it.replace(EXT_AUTH, INLINE).replace("httpbin", "inline"))
+                        .each_ref()
+                        .map(String::as_str),
+                    &["--inline", "--allow-unverified-email"],
+                ),
+            ]
+            .iter(),
+        ),
         routes: Vec::new(),
         rows: vec![
             headers(EXT_AUTH, by_authorizer()),

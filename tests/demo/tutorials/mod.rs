@@ -22,6 +22,7 @@ mod oauth2_scopes;
 use std::{io, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use portcullis::cli::compile::compile_text;
 use rustls::ClientConfig;
 use serde_json::{Map, Value, json};
 
@@ -36,8 +37,7 @@ pub struct Tutorial {
     pub title: &'static str,
     /// What it guards, a line each.
     pub guards: &'static [&'static str],
-    /// Parts of the plugin's configuration by name: lists such as `jwtRules`, of which those of all
-    /// tutorials are put one after the other, and objects, which are put together.
+    /// The plugin's configuration for it, as `portcullis compile` writes it.
     pub config: Value,
     /// Routes that it needs besides the one to httpbin.
     pub routes: Vec<Value>,
@@ -97,11 +97,11 @@ pub enum Body {
     Json(Vec<(&'static str, Value)>),
 }
 
-/// The cluster that reaches the authorization server.
+/// The cluster that reaches the authorization server, for configurations that name one.
 pub const AUTHORIZATION_SERVER: &str = "authorization-server";
 
-/// The cluster that reaches the external authorizer.
-pub const AUTHORIZER: &str = "oauth2-proxy";
+/// The cluster that Istio has for the external authorizer.
+pub const AUTHORIZER: &str = "outbound|80||oauth2-proxy.oauth2-proxy.svc.cluster.local";
 
 /// So many characters of an unexpected text are shown.
 const SHOWN: usize = 120;
@@ -111,7 +111,7 @@ pub fn all(server: &AuthorizationServer, authority: &Authority) -> Vec<Tutorial>
     vec![
         jwt::tutorial(server),
         issuers_hosts_paths::tutorial(server),
-        client_certificate::tutorial(authority),
+        client_certificate::tutorial(server, authority),
         ext_auth::tutorial(server),
         oauth2_scopes::tutorial(server),
     ]
@@ -119,19 +119,34 @@ pub fn all(server: &AuthorizationServer, authority: &Authority) -> Vec<Tutorial>
 
 /// The one plugin configuration in which they all live.
 pub fn plugin_config(tutorials: &[Tutorial]) -> Value {
+    together(tutorials.iter().map(|tutorial| &tutorial.config))
+}
+
+/// What `portcullis compile` makes of manifests, with this authorization server in place of the one
+/// that they name.
+pub fn compiled(server: &AuthorizationServer, manifests: &[&str], options: &[&str]) -> Value {
+    let manifests = manifests.join("\n---\n");
+    let manifests = manifests.replace("https://idp.example.com", &server.url());
+    let options = [&["--output=config", "--format=json"], options].concat();
+    let compiled = compile_text("manifests.yaml", &manifests, &options);
+    let compiled = compiled.expect("options of the command");
+    let text = compiled
+        .text
+        .unwrap_or_else(|| panic!("{:#?}", compiled.notes));
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// Several configurations as one: lists behind each other, objects with the members of all.
+fn together<'c>(parts: impl Iterator<Item = &'c Value>) -> Value {
     let mut whole = Map::new();
-    for part in tutorials.iter().map(|tutorial| &tutorial.config) {
-        for (name, part) in part.as_object().expect("parts by name") {
-            match (whole.entry(name.as_str()).or_insert(Value::Null), part) {
-                (Value::Array(whole), Value::Array(part)) => whole.extend(part.iter().cloned()),
-                (Value::Object(whole), Value::Object(part)) => whole.extend(part.clone()),
-                (whole @ Value::Null, part) => *whole = part.clone(),
-                (whole, part) => panic!("`{name}` is {whole} and {part}"),
-            }
+    for (name, part) in parts.flat_map(|part| part.as_object().expect("parts by name")) {
+        match (whole.entry(name.as_str()).or_insert(Value::Null), part) {
+            (Value::Array(whole), Value::Array(part)) => whole.extend(part.iter().cloned()),
+            (Value::Object(whole), Value::Object(part)) => whole.extend(part.clone()),
+            (whole @ Value::Null, part) => *whole = part.clone(),
+            (whole, part) => assert_eq!(whole, part, "`{name}`"),
         }
     }
-    whole.insert("version".to_owned(), 1.into());
-    whole.insert("defaultAction".to_owned(), "DENY".into());
     Value::Object(whole)
 }
 

@@ -141,12 +141,20 @@ mod tests {
             (&Rewriting::None, "/a", Ok(Some("/a"))),
             (&Rewriting::Other("so"), "/a", Err("so")),
         ] {
-            let expected = expected.map(|it| it.map(str::to_owned));
-            assert_eq!(
-                rewriting.before(pattern),
-                expected,
-                "{rewriting:?} {pattern}"
-            );
+            let expected = expected.map(|it| it.map(str::to_owned).into_iter().collect());
+            let found: Result<Vec<String>, _> = rewriting.before(pattern, false);
+            assert_eq!(found, expected, "{rewriting:?} {pattern}");
         }
+    }
+
+    /// A prefix that is cut in the middle of a segment leaves slashes and dots to be read anew.
+    #[test]
+    fn paths_that_another_proxy_may_read_anew() {
+        let joint = Rewriting::Prefix("/shop".to_owned(), "/".to_owned());
+        let found = joint.before("/admin", true).unwrap();
+        assert!(found.contains(&"/shop/admin".to_owned()), "{found:?}");
+        assert!(found.contains(&"/shopadmin".to_owned()), "{found:?}");
+        assert!(found.contains(&"/shop../*".to_owned()), "{found:?}");
+        assert_eq!(joint.before("/admin", false).unwrap(), ["/shopadmin"]);
     }
 }

@@ -77,6 +77,8 @@ mod metrics;
 mod path_normalization;
 #[path = "envoy/play.rs"]
 mod play;
+#[path = "envoy/published_tutorials.rs"]
+mod published_tutorials;
 #[path = "envoy/reload.rs"]
 mod reload;
 #[path = "envoy/side_by_side/mod.rs"]

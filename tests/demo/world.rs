@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::{
     authorization_server::{AuthorizationServer, DEMO_CLIENT, Options},
     authorizer::Authorizer,
-    harness::{Client, Envoy, Httpbin, Listener, Plugin, Tool, Version, httpbin},
+    harness::{Client, Envoy, Httpbin, Listener, Plugin, Tool, Version, httpbin, tls::Authority},
     tutorials::{self, AUTHORIZATION_SERVER, AUTHORIZER, Row, Tutorial, client_certificate},
 };
 use serde_json::json;
@@ -24,6 +24,8 @@ pub struct World {
     pub httpbin: Arc<Httpbin>,
     pub authorizer: Authorizer,
     pub server: AuthorizationServer,
+    /// What signs the certificates of the gateway with TLS and of its clients.
+    pub authority: Authority,
     pub tutorials: Vec<Tutorial>,
 }
 
@@ -87,6 +89,7 @@ impl World {
             httpbin,
             authorizer,
             server,
+            authority,
             tutorials,
         }
     }

@@ -4,6 +4,7 @@ use super::resource::Resource;
 use crate::cli::report::{Note, Place, Severity};
 use crate::cli::yaml::Node;
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// Everything that is to be said so far.
@@ -80,8 +81,10 @@ impl Notes {
             place.map(|it| (it.source, it.span.start))
         };
         notes.sort_by_key(key);
-        notes.dedup_by(|one, other| {
-            one.message == other.message && one.place == other.place && one.help == other.help
+        let mut said = HashSet::new();
+        notes.retain(|note| {
+            let span = note.place.as_ref().map(|it| (it.source, it.span.clone()));
+            said.insert((note.message.clone(), span))
         });
         notes
     }

@@ -151,8 +151,12 @@ pub fn write(draft: &Draft, context: &Context<'_>) -> Result<String, String> {
     };
     match settings.format {
         Format::Yaml => {
-            let written: Result<Vec<String>, _> =
-                documents.iter().map(serde_saphyr::to_string).collect();
+            // A long URL stays in one line.
+            let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+            let written = documents.iter();
+            let written =
+                written.map(|it| serde_saphyr::to_string_with_options(it, options.clone()));
+            let written: Result<Vec<String>, _> = written.collect();
             let written = written.map_err(|error| error.to_string())?;
             Ok(remarks(draft) + &written.join("---\n"))
         }

@@ -25,9 +25,15 @@ pub fn authority() -> Authority {
     Authority::named(&AUTHORITY)
 }
 
-/// The server name of the gateway.
+/// Hosts for those who bring manifests of their own.
+pub const OTHER_HOSTS: [&str; 2] = [
+    "httpbin-vs.mtls-gw.goat.build.kyma-project.io",
+    "function-example.mtls-gw.goat.build.kyma-project.io",
+];
+
+/// The server names of the gateway.
 pub fn gateway(authority: &Authority) -> Value {
-    authority.gateway_of(&[CLIENT])
+    authority.gateway_of(&[[CLIENT].as_slice(), &OTHER_HOSTS].concat())
 }
 
 pub fn tutorial(server: &AuthorizationServer, authority: &Authority) -> Tutorial {
@@ -110,7 +116,7 @@ pub fn tutorial(server: &AuthorizationServer, authority: &Authority) -> Tutorial
 }
 
 /// A client of the organisation `example`; the first one of the tutorial is X.509 v1, and names no URI.
-fn client(authority: &Authority, common_name: &str, uri: bool) -> Identity {
+pub fn client(authority: &Authority, common_name: &str, uri: bool) -> Identity {
     let contents = Contents::subject(&[("CN", common_name), ("O", "example")]);
     authority.client_with(&if uri {
         contents.uris(&["spiffe://example/client"])

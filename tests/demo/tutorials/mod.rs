@@ -164,7 +164,7 @@ fn short_token(issuer: &Issuer, claims: Value) -> String {
 }
 
 /// An opaque token with this scope, as the demo's client gets it from the token endpoint.
-fn fetched_token(server: &AuthorizationServer, issuer: &Issuer, scope: &str) -> String {
+pub fn fetched_token(server: &AuthorizationServer, issuer: &Issuer, scope: &str) -> String {
     let endpoint = format!("{}/oauth2/token", issuer.url);
     let path = endpoint.strip_prefix(&server.url()).expect("a URL of it");
     let form = format!("grant_type=client_credentials&scope={scope}&token_format=opaque");

@@ -65,6 +65,8 @@ mod hostile;
 mod introspection;
 #[path = "envoy/key_sets.rs"]
 mod key_sets;
+#[path = "envoy/live_updates.rs"]
+mod live_updates;
 #[path = "envoy/log.rs"]
 mod log;
 #[path = "envoy/many_rules.rs"]
@@ -83,5 +85,7 @@ mod published_tutorials;
 mod reload;
 #[path = "envoy/side_by_side/mod.rs"]
 mod side_by_side;
+#[path = "envoy/updated.rs"]
+mod updated;
 #[path = "envoy/verify_signature.rs"]
 mod verify_signature;

@@ -4,8 +4,6 @@
 //! the caches.
 
 use std::{
-    fs,
-    path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::Duration,
@@ -45,15 +43,16 @@ on_every_envoy! {
         }));
         let gateway = Listener::new("gateway").filter(plugin.inline());
         let envoy = Envoy::builder(version).listener(gateway.direct_response(200, "")).start();
-        let Some(before) = resident_mib(&envoy) else {
+        let resident_mib = || envoy.resident_kib().map(|kib| kib / 1024);
+        let Some(before) = resident_mib() else {
             return; // Not Linux.
         };
         let sent = AtomicUsize::new(0);
         send(&envoy, &key, &sent, FILL);
-        let full = resident_mib(&envoy).expect("Linux");
+        let full = resident_mib().expect("Linux");
         let more = if requirements::long() { MORE_LONG } else { MORE };
         send(&envoy, &key, &sent, FILL + more);
-        let after = resident_mib(&envoy).expect("Linux");
+        let after = resident_mib().expect("Linux");
         println!(
             "resident: {before} MiB, {full} MiB after {FILL} distinct tokens, {after} MiB after {}",
             FILL + more
@@ -88,13 +87,4 @@ fn send(envoy: &Envoy, key: &Key, sent: &AtomicUsize, end: usize) {
         }
     });
     sent.store(end, Ordering::Relaxed);
-}
-
-/// The memory of the process that is in use.
-fn resident_mib(envoy: &Envoy) -> Option<u64> {
-    let path = PathBuf::from(format!("/proc/{}/status", envoy.pid()));
-    let status = fs::read_to_string(path).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib / 1024)
 }

@@ -43,6 +43,8 @@ pub struct StartFailure {
 /// For compiling a module and opening ports on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 const UPDATE_PATIENCE: Duration = Duration::from_secs(15);
+/// For connections to come upon every worker, which the kernel deals out by chance.
+const SPREAD_PATIENCE: Duration = Duration::from_secs(10);
 const TAIL: usize = 60;
 
 /// What Envoy or the module logs when a VM has failed. With `FAIL_CLOSED` no statistic tells of
@@ -139,6 +141,32 @@ impl Envoy {
         Client::new(self.port(listener))
     }
 
+    /// Clients with a connection each, at least one of them on each of so many workers. Each has
+    /// sent a request; the listener must be the only one that has connections.
+    pub fn clients_on_every_worker(&self, listener: &str, workers: u32) -> Vec<Client> {
+        let mut clients = Vec::new();
+        let connected = |stats: &BTreeMap<String, i64>, worker: u32| {
+            let end = format!(".worker_{worker}.downstream_cx_active");
+            let mut stats = stats.iter();
+            stats.any(|(name, value)| {
+                name.starts_with("listener.127") && name.ends_with(&end) && *value > 0
+            })
+        };
+        let all = wait::becomes_true(SPREAD_PATIENCE, || {
+            let client = self.client(listener);
+            client.get("/").send().expect("an answer");
+            clients.push(client);
+            let stats = self.stats();
+            (0..workers).all(|worker| connected(&stats, worker))
+        });
+        let count = clients.len();
+        assert!(
+            all,
+            "{count} connections are not spread over {workers} workers"
+        );
+        clients
+    }
+
     /// A client of the admin port.
     pub fn admin(&self) -> &Client {
         &self.admin
@@ -147,6 +175,13 @@ impl Envoy {
     /// The identifier of the process, for measuring it.
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// The memory of the process that is in use; nothing where the system does not tell.
+    pub fn resident_kib(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        line.split_whitespace().nth(1)?.parse().ok()
     }
 
     /// All counters and gauges.
@@ -204,6 +239,17 @@ impl Envoy {
                 self.discovered.len()
             );
         };
+        self.update(plugin, configuration)
+    }
+
+    /// The same for one of several discovered plugins.
+    pub fn update_plugin_named(&self, name: &str, configuration: &Value) -> Update {
+        let found = self.discovered.iter().find(|plugin| plugin.name == name);
+        let plugin = found.unwrap_or_else(|| panic!("no discovered plugin `{name}`"));
+        self.update(plugin, &configuration.to_string())
+    }
+
+    fn update(&self, plugin: &Plugin, configuration: &str) -> Update {
         let count = |stats: &BTreeMap<String, i64>, what: &str| {
             let name = format!(
                 "extension_config_discovery.http_filter.{}.{what}",

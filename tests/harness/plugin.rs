@@ -38,6 +38,12 @@ impl Plugin {
         }
     }
 
+    /// Another name, to tell several apart in one Envoy.
+    pub fn name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
     /// Another module instead, such as one that traps.
     pub fn module(mut self, module: impl Into<PathBuf>) -> Self {
         self.module = module.into();

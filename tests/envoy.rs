@@ -85,6 +85,8 @@ mod published_tutorials;
 mod reload;
 #[path = "envoy/side_by_side/mod.rs"]
 mod side_by_side;
+#[path = "envoy/two_configurations.rs"]
+mod two_configurations;
 #[path = "envoy/updated.rs"]
 mod updated;
 #[path = "envoy/verify_signature.rs"]

@@ -36,6 +36,8 @@ pub struct Root {
 pub struct Plugin {
     /// The context that calls belong to.
     pub root: u32,
+    /// What the host calls the plugin whose configuration this is.
+    name: Vec<u8>,
     pub policy: Policy,
     pub state: RefCell<State>,
 }
@@ -140,7 +142,8 @@ impl Root {
     }
 
     /// Takes a configuration; `false` if it is faulty. Those that decide on this worker so far come
-    /// with it, the latest first: keys and tokens that are still good stay known.
+    /// with it, the latest first: what they know of keys and tokens that are still good stays known,
+    /// if they are of the same plugin. Several plugins of one module run in the same VM.
     pub fn on_configure(&self, size: usize, before: &[Rc<Plugin>]) -> bool {
         let started = abi::now();
         let most = size.min(config::MAX_BYTES.saturating_add(1));
@@ -178,7 +181,8 @@ impl Root {
             resume(&before, now, None, |_| true);
         }
         let seed = u64::from(now.subsec_nanos()).wrapping_mul(u64::from(self.id).wrapping_add(1));
-        let known = before.iter();
+        let name = abi::property(&["plugin_name"]);
+        let known = before.iter().filter(|it| it.name == name);
         let known = known.filter_map(|it| Some((&it.policy, it.state.try_borrow().ok()?)));
         let known: Vec<_> = known.collect();
         let keys = Keys::new(
@@ -211,17 +215,18 @@ impl Root {
             certificates: Certificates::new(),
             told: None,
         };
+        let gauges = configuration_gauges(&String::from_utf8_lossy(&name), digest, now);
         self.put(Some(Rc::new(Plugin {
             root: self.id,
+            name,
             policy,
             state: RefCell::new(state),
         })));
         if let Ok(mut fetching) = self.fetching.try_borrow_mut() {
             fetching.clear();
         }
-        let plugin = abi::property(&["plugin_name"]);
-        for (gauge, value) in configuration_gauges(&String::from_utf8_lossy(&plugin), digest, now) {
-            meter::gauge(gauge, value);
+        for (name, value) in gauges {
+            meter::gauge(name, value);
         }
         super::log::follow_host();
         // Keys are fetched right after this, not here: this pass asks nobody.

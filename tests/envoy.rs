@@ -85,6 +85,10 @@ mod published_tutorials;
 mod reload;
 #[path = "envoy/side_by_side/mod.rs"]
 mod side_by_side;
+#[path = "envoy/trapping.rs"]
+mod trapping;
+#[path = "envoy/traps.rs"]
+mod traps;
 #[path = "envoy/two_configurations.rs"]
 mod two_configurations;
 #[path = "envoy/updated.rs"]

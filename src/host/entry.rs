@@ -54,6 +54,7 @@ extern "C" fn proxy_on_context_create(id: u32, root: u32) {
         with(|contexts| contexts.roots.push(Rc::new(Root::new(id))));
     } else {
         let plugin = find(root).and_then(|root| root.plugin());
+        plugin.iter().for_each(|plugin| plugin.decides());
         // Whatever was there is dropped when it is no longer borrowed: that may call the host.
         let _before = with(|contexts| contexts.stream.replace((id, plugin)));
     }

@@ -5,8 +5,8 @@
 //! What is counted stays here until the next tick, so that no request pays for a call to the host.
 
 use super::abi;
-use crate::meter::{Family, Metric, OTHER};
-use std::cell::RefCell;
+use crate::meter::{Family, Metric, OTHER, configuration_gauges};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -37,6 +37,16 @@ const MAX_NAMES: usize = 500;
 thread_local! {
     static METER: RefCell<Meter> = RefCell::default();
 }
+
+/// Of which configuration of a plugin the gauges and the log have told last in a VM.
+#[derive(Default)]
+pub struct Told {
+    digest: Cell<u64>,
+    at: Cell<Duration>,
+}
+
+/// A configuration that is put in force again is told of at most so often.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Counts one.
 pub fn count(metric: Metric<'_>) {
@@ -90,6 +100,33 @@ pub fn tell(now: Duration) {
 
 fn with(use_it: impl FnOnce(&mut Meter) -> Option<()>) {
     METER.with(|meter| use_it(&mut *meter.try_borrow_mut().ok()?));
+}
+
+// === impl Told ===
+
+impl Told {
+    /// Tells of the configuration that the plugin of this name has got.
+    pub fn tell(&self, plugin: &[u8], digest: u64, now: Duration) {
+        self.digest.set(digest);
+        self.at.set(now);
+        let plugin = String::from_utf8_lossy(plugin);
+        for (metric, value) in configuration_gauges(&plugin, digest, now) {
+            gauge(metric, value);
+        }
+    }
+
+    /// The same for one that decides about a request. A host that still has it, when it comes back
+    /// soon after another one, does not say so.
+    pub fn decides(&self, plugin: &[u8], digest: u64) {
+        if self.digest.get() == digest {
+            return;
+        }
+        let now = abi::now();
+        if now.abs_diff(self.at.get()) >= QUIET {
+            log::info!("configuration {digest:012x} in force again");
+            self.tell(plugin, digest, now);
+        }
+    }
 }
 
 // === impl Meter ===

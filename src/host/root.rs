@@ -8,16 +8,21 @@ use super::abi::{self, Buffer, Map};
 use super::calls::Calls;
 use super::connection::Certificates;
 use super::http::conclude;
-use super::meter;
+use super::meter::{self, Told};
 use super::parked::{Awaited, Parked, Waiting};
 use super::signature::HostVerifier;
 use crate::cache::Caches;
 use crate::call::{Answer, HttpReply, MAX_REPLY, answered};
 use crate::config::{self, Config};
+<<<<<<< HEAD
 use crate::keys::{
     self, Endpoint, Fetch, FetchFailure, Health, KeySource, Keys, Outcome, Reply, SourceId,
 };
 use crate::meter::{Metric, configuration_digest, configuration_gauges, key_gauges, take_lookups};
+=======
+use crate::keys::{self, Endpoint, Fetch, FetchFailure, Keys, Outcome, Reply, SourceId};
+use crate::meter::{configuration_digest, key_gauges};
+>>>>>>> e80e242 (Tell of a configuration that comes back without being given again)
 use crate::policy::Policy;
 use crate::request::Headers;
 use std::cell::RefCell;
@@ -38,6 +43,9 @@ pub struct Plugin {
     pub root: u32,
     /// What the host calls the plugin whose configuration this is.
     name: Vec<u8>,
+    digest: u64,
+    /// Shared by all configurations of the plugin.
+    told: Rc<Told>,
     pub policy: Policy,
     pub state: RefCell<State>,
 }
@@ -182,8 +190,11 @@ impl Root {
         }
         let seed = u64::from(now.subsec_nanos()).wrapping_mul(u64::from(self.id).wrapping_add(1));
         let name = abi::property(&["plugin_name"]);
-        let known = before.iter().filter(|it| it.name == name);
-        let known = known.filter_map(|it| Some((&it.policy, it.state.try_borrow().ok()?)));
+        let before = before.iter().filter(|it| it.name == name);
+        let told = before.clone().next().map(|it| Rc::clone(&it.told));
+        let told = told.unwrap_or_default();
+        told.tell(&name, digest, now);
+        let known = before.filter_map(|it| Some((&it.policy, it.state.try_borrow().ok()?)));
         let known: Vec<_> = known.collect();
         let keys = Keys::new(
             &policy.key_sources,
@@ -215,18 +226,16 @@ impl Root {
             certificates: Certificates::new(),
             told: None,
         };
-        let gauges = configuration_gauges(&String::from_utf8_lossy(&name), digest, now);
         self.put(Some(Rc::new(Plugin {
             root: self.id,
             name,
+            digest,
+            told,
             policy,
             state: RefCell::new(state),
         })));
         if let Ok(mut fetching) = self.fetching.try_borrow_mut() {
             fetching.clear();
-        }
-        for (name, value) in gauges {
-            meter::gauge(name, value);
         }
         super::log::follow_host();
         // Keys are fetched right after this, not here: this pass asks nobody.
@@ -256,6 +265,7 @@ impl Root {
 
 // === impl Plugin ===
 
+<<<<<<< HEAD
 impl Drop for Plugin {
     /// What was measured of its keys is nobody's any more; who goes on with them tells it anew.
     fn drop(&mut self) {
@@ -269,6 +279,12 @@ impl Drop for Plugin {
                 meter::gauge(gauge, value);
             }
         }
+=======
+impl Plugin {
+    /// A request comes that it decides about.
+    pub fn decides(&self) {
+        self.told.decides(&self.name, self.digest);
+>>>>>>> e80e242 (Tell of a configuration that comes back without being given again)
     }
 }
 

@@ -121,19 +121,19 @@ on_every_envoy! {
     fn issuers_hosts_paths(version) {
         let Some(text) = text("2-issuers-hosts-paths.md") else { return };
         let world = World::start(version);
-        let [foo, bar] = ["foo", "bar"].map(|name| world.server.issuer(name));
+        let issuers = ["foo", "bar"].map(|name| world.server.issuer(name));
         // The second snippet has issuers without keys, which Istio cannot find either.
-        let options = [foo, bar].map(|it| format!("--jwks-uri={}={}", it.iss, it.jwks_uri()));
+        let options = issuers.map(|it| format!("--jwks-uri={}={}", it.iss, it.jwks_uri()));
         let options = options.each_ref().map(String::as_str);
         let manifests = manifests(&filled(&text, &[("NAMESPACE", "shop")]));
         enforce(&world, &manifests, &options);
-        let [foo, bar] = [foo, bar].map(|it| it.token(json!({})));
+        let [of_foo, of_bar] = issuers.map(|it| it.token(json!({})));
         for (what, token, status) in [
-            ("GET example.com/status/200", &foo, 200),
-            ("GET example.com/status/200", &bar, 403),
-            ("GET another-host.com/healthz", &bar, 200),
-            ("GET another-host.com/healthz", &foo, 403),
-            ("GET another-host.com/status/200", &bar, 403),
+            ("GET example.com/status/200", &of_foo, 200),
+            ("GET example.com/status/200", &of_bar, 403),
+            ("GET another-host.com/healthz", &of_bar, 200),
+            ("GET another-host.com/healthz", &of_foo, 403),
+            ("GET another-host.com/status/200", &of_bar, 403),
         ] {
             expect(&world.client(), what, Some(token), status);
         }

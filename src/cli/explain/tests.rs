@@ -1,6 +1,7 @@
 //! That the trail tells what the core has decided, for every case of the project; that every refusal
 //! is shown; and that nothing secret is.
 
+use serde_json::Value;
 use super::outside::World;
 use super::report::{Report, Verdicts};
 use super::trail::{Outcome, Step, Walk};

@@ -14,15 +14,10 @@ use super::signature::HostVerifier;
 use crate::cache::Caches;
 use crate::call::{Answer, HttpReply, MAX_REPLY, answered};
 use crate::config::{self, Config};
-<<<<<<< HEAD
 use crate::keys::{
     self, Endpoint, Fetch, FetchFailure, Health, KeySource, Keys, Outcome, Reply, SourceId,
 };
-use crate::meter::{Metric, configuration_digest, configuration_gauges, key_gauges, take_lookups};
-=======
-use crate::keys::{self, Endpoint, Fetch, FetchFailure, Keys, Outcome, Reply, SourceId};
-use crate::meter::{configuration_digest, key_gauges};
->>>>>>> e80e242 (Tell of a configuration that comes back without being given again)
+use crate::meter::{Metric, configuration_digest, key_gauges, take_lookups};
 use crate::policy::Policy;
 use crate::request::Headers;
 use std::cell::RefCell;
@@ -265,7 +260,6 @@ impl Root {
 
 // === impl Plugin ===
 
-<<<<<<< HEAD
 impl Drop for Plugin {
     /// What was measured of its keys is nobody's any more; who goes on with them tells it anew.
     fn drop(&mut self) {
@@ -279,12 +273,13 @@ impl Drop for Plugin {
                 meter::gauge(gauge, value);
             }
         }
-=======
+    }
+}
+
 impl Plugin {
     /// A request comes that it decides about.
     pub fn decides(&self) {
         self.told.decides(&self.name, self.digest);
->>>>>>> e80e242 (Tell of a configuration that comes back without being given again)
     }
 }
 

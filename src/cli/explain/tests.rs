@@ -1,7 +1,6 @@
 //! That the trail tells what the core has decided, for every case of the project; that every refusal
 //! is shown; and that nothing secret is.
 
-use serde_json::Value;
 use super::outside::World;
 use super::report::{Report, Verdicts};
 use super::trail::{Outcome, Step, Walk};
@@ -11,6 +10,7 @@ use crate::cli::worker::Worker;
 use crate::request::Request;
 use crate::verdict::{Decision, Reason, Verdict};
 use clap::Parser;
+use serde_json::Value;
 use std::path::Path;
 
 #[derive(Parser)]

@@ -1,15 +1,19 @@
 //! Two configurations of the same module in one Envoy, which runs both in the same VMs: each judges by
 //! its own keys, credentials and rules, and remembers for itself, whatever they have in common.
 
+use std::thread;
+
 use serde_json::{Value, json};
 
-use super::updated::{FOLLOW, HOST, INTROSPECT, outcome, telling_upstream};
+use super::updated::{FOLLOW, HOST, INTROSPECT, TOLD, outcome, telling_upstream};
 use crate::{
     authorization_server::{
         AuthorizationServer, Client as OauthClient, IssuerOptions, Key, Options, now, sign_with,
     },
     harness::{Client, Envoy, Listener, Plugin, Tool, Update, Version, wait},
 };
+
+const VERIFIED: &str = "wasmcustom.portcullis.verifier=.=host;.;signatures_total";
 
 const NAMES: [&str; 2] = ["first", "second"];
 
@@ -42,7 +46,8 @@ on_every_envoy! {
             }
         }
         // Each of two tokens once good and once wrong on the only worker, and never again.
-        assert_eq!(gateways.envoy.stat("wasmcustom.portcullis.signatures.host"), 4);
+        thread::sleep(TOLD);
+        assert_eq!(gateways.envoy.stat(VERIFIED), 4);
         gateways.envoy.assert_no_wasm_failures();
     }
 
@@ -85,7 +90,7 @@ on_every_envoy! {
                 sign_with(key, &claims, json!({}))
             })
         });
-        let hash = |name: &str| gateways.envoy.stat(&format!("wasmcustom.portcullis.configuration.{name}.hash"));
+        let hash = |name: &str| gateways.envoy.stat(&format!("wasmcustom.portcullis.plugin=.={name};.;configuration_hash"));
         let rejected = |name: &str| gateways.envoy.stat(&format!("extension_config_discovery.http_filter.{name}.update_rejected"));
         let first_passes = || {
             for client in gateways.clients(0) {
@@ -111,7 +116,10 @@ on_every_envoy! {
         for token in &tokens[1] {
             assert_eq!(seen(&gateways.clients(1)[0], "/jwt", token), (200, "second".to_owned()));
         }
-        let verified = || gateways.envoy.stat("wasmcustom.portcullis.signatures.host");
+        let verified = || {
+            thread::sleep(TOLD);
+            gateways.envoy.stat(VERIFIED)
+        };
         let verified_before = verified();
         first_passes();
         assert_eq!(verified(), verified_before, "the first knows its tokens");

@@ -4,7 +4,7 @@
 //! It judges nothing but that nothing has failed. Used by `live_updates.rs`, and in part by
 //! `two_configurations.rs`.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use serde_json::{Value, json};
 use superboring::reexports::hmac_sha256::Hash;
@@ -24,8 +24,10 @@ pub const FOLLOW: Duration = Duration::from_secs(10);
 pub const JWKS: &str = "/issuers/demo/jwks";
 pub const INTROSPECT: &str = "/issuers/demo/oauth2/introspect";
 pub const REJECTED: &str = "extension_config_discovery.http_filter.portcullis.update_rejected";
-pub const HASH: &str = "wasmcustom.portcullis.configuration.portcullis.hash";
-pub const PARKED: &str = "wasmcustom.portcullis.parked";
+pub const HASH: &str = "wasmcustom.portcullis.plugin=.=portcullis;.;configuration_hash";
+/// Within this time the plugin has told what it counts.
+pub const TOLD: Duration = Duration::from_millis(1_500);
+pub const PARKED: &str = "wasmcustom.portcullis.parked_requests";
 
 /// Two workers, an issuer, and an upstream that tells which policy a request has come by.
 pub struct Gateway {
@@ -192,10 +194,11 @@ impl Gateway {
 
     /// Signatures verified in either way, and what was sent or tried to be sent to the server.
     pub fn work(&self) -> [i64; 4] {
+        thread::sleep(TOLD);
         let stats = self.envoy.stats();
         [
-            "wasmcustom.portcullis.signatures.host",
-            "wasmcustom.portcullis.signatures.wasm",
+            "wasmcustom.portcullis.verifier=.=host;.;signatures_total",
+            "wasmcustom.portcullis.verifier=.=wasm;.;signatures_total",
             "cluster.idp.upstream_rq_total",
             "cluster.idp.upstream_cx_total",
         ]
@@ -204,17 +207,18 @@ impl Gateway {
 
     #[track_caller]
     pub fn assert_nothing_failed(&self) {
+        thread::sleep(TOLD);
         let stats = self.envoy.stats();
         for name in [REJECTED, PARKED] {
             assert_eq!(stats.get(name).copied().unwrap_or(0), 0, "{name}");
         }
         for reason in ["internal", "overloaded"] {
-            let name = format!("wasmcustom.portcullis.refused.{reason}");
+            let name = format!("wasmcustom.portcullis.reason=.={reason};.;refusals_total");
             assert_eq!(stats.get(&name).copied().unwrap_or(0), 0, "{name}");
         }
         let failures = stats.iter().find(|(name, value)| {
-            name.starts_with("wasmcustom.portcullis.keys.")
-                && name.ends_with(".failures")
+            name.starts_with("wasmcustom.portcullis.")
+                && name.ends_with(";keys_failures")
                 && **value > 0
         });
         assert_eq!(failures, None);

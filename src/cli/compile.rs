@@ -1,6 +1,6 @@
 //! `portcullis compile`: from the YAML that people have to a configuration.
 //!
-//! Files are read into an [`Inventory`], each source language adds to a [`Draft`], the whole is read
+//! Files are read into an `Inventory`, each source language adds to a `Draft`, the whole is read
 //! as the plugin reads it, and written. Nothing becomes more open than it was: what cannot be carried
 //! over is an error or a warning, and with an error nothing is written.
 

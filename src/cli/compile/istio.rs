@@ -34,7 +34,6 @@ use super::resource::Resource;
 use crate::cli::yaml::Node;
 use attachment::Attachments;
 use gateways::Gateways;
-use std::cell::RefCell;
 
 /// The mesh's own configuration, if the input has it.
 pub(super) fn mesh_config(inventory: &Inventory) -> Option<&Resource> {
@@ -48,11 +47,7 @@ pub(super) fn compile(context: &Context<'_>, draft: &mut Draft) {
     let mut routes = routes::read(context, &gateways);
     routes.extend(api_rules::routes(context, draft));
     certificate_headers::compile(context, draft, &routes);
-    let attachments = Attachments {
-        context,
-        routes: &routes,
-        unrouted: RefCell::default(),
-    };
+    let attachments = Attachments::new(context, &routes);
     let tokens = authentication::compile(&attachments, draft);
     authorization::compile(&attachments, &tokens, draft);
     authentication::reach_keys(draft);

@@ -13,6 +13,7 @@ use crate::cli::compile::Context;
 use crate::cli::compile::resource::Reading;
 use crate::cli::compile::written::AppliesTo;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Where a policy is attached.
@@ -47,13 +48,52 @@ pub enum Wider {
 pub struct Attachments<'c, 'a> {
     pub context: &'c Context<'a>,
     pub routes: &'a [Route<'a>],
+    /// Those that may lead to workloads of a namespace.
+    near: Near,
     /// What is attached to hosts that were only given or guessed.
     pub unrouted: RefCell<Vec<Unrouted>>,
 }
 
+/// Which routes may lead to workloads of a namespace, by their places in the list: of a whole cluster
+/// most policies have nothing to do with most routes.
+#[derive(Default)]
+struct Near {
+    by_namespace: HashMap<String, Vec<usize>>,
+    everywhere: Vec<usize>,
+}
+
 // === impl Attachments ===
 
-impl<'a> Attachments<'_, 'a> {
+impl<'c, 'a> Attachments<'c, 'a> {
+    /// Of these routes.
+    pub fn new(context: &'c Context<'a>, routes: &'a [Route<'a>]) -> Self {
+        let mut near = Near::default();
+        for (index, route) in routes.iter().enumerate() {
+            let arms = route.arms.iter();
+            let destinations = arms.flat_map(|arm| arm.destinations.iter().chain(&arm.mirrors));
+            let namespaces: Option<Vec<_>> = destinations
+                .map(|it| workloads::namespace(context, it))
+                .collect();
+            match namespaces.filter(|_| !route.arms.iter().any(|arm| arm.delegated)) {
+                None => near.everywhere.push(index),
+                Some(mut namespaces) => {
+                    namespaces.sort_unstable();
+                    namespaces.dedup();
+                    for namespace in namespaces {
+                        let there = near.by_namespace.entry(namespace.to_owned());
+                        there.or_default().push(index);
+                    }
+                }
+            }
+        }
+        Self {
+            context,
+            routes,
+            near,
+            unrouted: RefCell::default(),
+        }
+    }
+
     /// Where a policy is attached. `named` are hosts that it names itself, for when there are no
     /// routes at all.
     pub fn of(
@@ -104,13 +144,26 @@ impl<'a> Attachments<'_, 'a> {
     fn spots(&self, reading: Reading<'a>, target: &Target) -> Option<Vec<Spot<'a>>> {
         let (mut spots, mut sound) = (Vec::new(), true);
         // What is wrong with other routes is said, too.
-        for route in self.routes {
+        for route in self.routes_to(target) {
             match self.spots_of(route, reading, target) {
                 Some(found) => found.into_iter().for_each(|spot| join(&mut spots, spot)),
                 None => sound = false,
             }
         }
         sound.then_some(spots)
+    }
+
+    /// The routes that may lead to a target, in their order.
+    fn routes_to(&self, target: &Target) -> Vec<&'a Route<'a>> {
+        let (Target::Pods(Some(namespace), _) | Target::Service(namespace, _)) = target else {
+            return self.routes.iter().collect();
+        };
+        let near = self.near.by_namespace.get(namespace);
+        let near = near.into_iter().flatten().chain(&self.near.everywhere);
+        let mut near: Vec<_> = near.copied().collect();
+        near.sort_unstable();
+        let routes = near.into_iter().filter_map(|index| self.routes.get(index));
+        routes.collect()
     }
 
     /// The parts of a route that lead to a target; `None` if they cannot be told, which was noted.

@@ -76,6 +76,14 @@ impl Target {
 /// So many services may be names of each other.
 const MAX_ALIASES: usize = 8;
 
+/// The namespace that a destination lies in, if it is a plain service of the mesh.
+pub fn namespace<'d>(context: &Context<'_>, destination: &'d Destination) -> Option<&'d str> {
+    let (name, namespace) = hosts::service(&destination.host)?;
+    let service = context.inventory.named("", "Service", namespace, name);
+    let alias = service.and_then(|it| it.spec().get("externalName"));
+    alias.is_none().then_some(namespace)
+}
+
 /// Whether a service leads to a target. A service that is not in the input is taken to select the
 /// pods that are called as it is, of which `reading` is warned.
 pub fn reach(

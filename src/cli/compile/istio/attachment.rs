@@ -154,7 +154,7 @@ impl<'c, 'a> Attachments<'c, 'a> {
     }
 
     /// The routes that may lead to a target, in their order.
-    fn routes_to(&self, target: &Target) -> Vec<&'a Route<'a>> {
+    pub fn routes_to(&self, target: &Target) -> Vec<&'a Route<'a>> {
         let (Target::Pods(Some(namespace), _) | Target::Service(namespace, _)) = target else {
             return self.routes.iter().collect();
         };

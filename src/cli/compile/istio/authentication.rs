@@ -50,7 +50,8 @@ pub fn compile<'a>(attachments: &Attachments<'_, 'a>, draft: &mut Draft) -> Toke
         }
     }
     for behind in &tokens.behind {
-        for arm in attachments.routes.iter().flat_map(|route| &route.arms) {
+        let near = attachments.routes_to(&behind.target);
+        for arm in near.into_iter().flat_map(|route| &route.arms) {
             if attachments.leads(arm, behind.reading, &behind.target) != Some(true) {
                 continue;
             }

@@ -16,6 +16,7 @@ mod oathkeeper_url;
 mod oauth2_proxy;
 mod output;
 mod resource;
+mod secrets;
 mod settings;
 mod template;
 mod written;
@@ -80,10 +81,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, String> {
     let notes = Notes::default();
     let inventory = input::read(&arguments.paths, &mut sources, &notes)?;
     let compiled = compile(&inventory, &arguments.settings, notes)?;
+    sources.mask_likely(&compiled.notes, secrets::places);
     let renderer = report::renderer();
     let mut errors = Output::errors();
     for note in &compiled.notes {
-        writeln!(errors, "{}\n", sources.render(note, &renderer));
+        match arguments.settings.is_json() {
+            true => writeln!(errors, "{}", sources.to_json(note)),
+            false => writeln!(errors, "{}\n", sources.render(note, &renderer)),
+        }
     }
     errors.finish()?;
     let Some(text) = compiled.text else {

@@ -138,6 +138,20 @@ impl Sources {
         self.0.get(index)
     }
 
+    /// Hides what may be a secret in the files that notes are about, as `likely` finds it in a text.
+    pub fn mask_likely(&mut self, notes: &[Note], likely: fn(&str) -> Vec<Range<usize>>) {
+        let shown = notes
+            .iter()
+            .filter_map(|note| Some(note.place.as_ref()?.source));
+        let shown: std::collections::HashSet<_> = shown.collect();
+        for source in shown {
+            let spans = self.get(source).map(|it| likely(&it.text));
+            for span in spans.into_iter().flatten() {
+                self.mask(&Place { source, span });
+            }
+        }
+    }
+
     /// Hides what stands at a place, as it must never be shown: a secret.
     pub fn mask(&mut self, place: &Place) {
         let Some(source) = self.0.get_mut(place.source) else {

@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
         value_name = "WHAT"
     )]
     output: Output,
-    /// The language to write it in.
+    /// The language to write it in; with `json`, what is to be said is JSON, too, a line each.
     #[arg(long, value_enum, default_value = "yaml", value_name = "LANGUAGE")]
     format: Format,
     /// The name of the WasmPlugin.
@@ -126,6 +126,15 @@ pub(crate) struct Settings {
     pub name: String,
     /// Where the gateway fetches the module.
     pub url: String,
+}
+
+// === impl Arguments ===
+
+impl Arguments {
+    /// Whether the output is for machines.
+    pub(super) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
 }
 
 // === impl Settings ===

@@ -2,7 +2,7 @@
 //!
 //! Bounded in entries and in bytes, least recently used out. An entry says only whether a signature
 //! was good under certain keys: times, issuer, audience and every rule are judged again on each
-//! request. The whole token is the key; no hash stands in for it.
+//! request. A hash finds a token, and every byte of it is compared then; no hash stands in for it.
 //!
 //! A configuration that comes after another one on the same worker goes on with what was remembered:
 //! a key set has its number in a worker's life, and a server is asked anew if it is asked in another
@@ -12,8 +12,10 @@ use crate::config;
 use crate::introspection::{Introspection, Provider};
 use crate::keys::KeySetId;
 use crate::token::jwt::Claims;
+use hashbrown::DefaultHashBuilder;
 use lru::LruCache;
 use std::cell::RefCell;
+use std::hash::BuildHasher as _;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -44,7 +46,10 @@ pub struct Lookups {
 pub struct Tokens<V>(Rc<RefCell<Known<V>>>);
 
 struct Known<V> {
-    tokens: LruCache<Box<[u8]>, V>,
+    /// By the hash of the token. Of two tokens with the same one, the later is remembered: whoever
+    /// contrives such tokens has them verified each time.
+    tokens: LruCache<u64, (Box<[u8]>, V)>,
+    hasher: DefaultHashBuilder,
     bytes: usize,
     limits: Limits,
 }
@@ -179,6 +184,7 @@ impl<V: Weight + Clone> Tokens<V> {
         let tokens = known.cloned().unwrap_or_else(|| {
             Self(Rc::new(RefCell::new(Known {
                 tokens: LruCache::unbounded(),
+                hasher: DefaultHashBuilder::default(),
                 bytes: 0,
                 limits,
             })))
@@ -190,8 +196,7 @@ impl<V: Weight + Clone> Tokens<V> {
     /// What is known of a token, by its bytes.
     #[must_use]
     pub fn get(&self, token: &[u8]) -> Option<V> {
-        self.with(|known| known.tokens.get(token).cloned())
-            .flatten()
+        self.with(|known| known.get(token).cloned()).flatten()
     }
 
     /// Remembers a token, in place of what was known about it.
@@ -214,18 +219,37 @@ impl<V> Clone for Tokens<V> {
 // === impl Known ===
 
 impl<V: Weight> Known<V> {
+    fn get(&mut self, token: &[u8]) -> Option<&V> {
+        let (known, what) = self.tokens.get(&self.hasher.hash_one(token))?;
+        is_same(known, token).then_some(what)
+    }
+
     fn insert(&mut self, token: &[u8], what: V) {
         self.bytes = self.bytes.saturating_add(self.limits.cost(token, &what));
-        if let Some(before) = self.tokens.put(token.into(), what) {
-            self.bytes = self.bytes.saturating_sub(self.limits.cost(token, &before));
+        let hash = self.hasher.hash_one(token);
+        if let Some(before) = self.tokens.put(hash, (token.into(), what)) {
+            self.forget(&before);
         }
         while self.tokens.len() > self.limits.entries || self.bytes > self.limits.bytes {
-            let Some((token, what)) = self.tokens.pop_lru() else {
+            let Some((_, oldest)) = self.tokens.pop_lru() else {
                 return;
             };
-            self.bytes = self.bytes.saturating_sub(self.limits.cost(&token, &what));
+            self.forget(&oldest);
         }
     }
+
+    fn forget(&mut self, (token, what): &(Box<[u8]>, V)) {
+        self.bytes = self.bytes.saturating_sub(self.limits.cost(token, what));
+    }
+}
+
+/// Whether two tokens have the same bytes. WebAssembly has no `memcmp` of its own, and the one that
+/// is linked goes byte by byte, which took a tenth of a decision.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let ((words, rest), (other_words, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    let words = words.iter().map(|word| u64::from_ne_bytes(*word));
+    let other_words = other_words.iter().map(|word| u64::from_ne_bytes(*word));
+    one.len() == other.len() && words.eq(other_words) && rest == other_rest
 }
 
 impl Weight for Verified {}
@@ -313,6 +337,36 @@ mod tests {
         assert!(before.verified.get(b"token").is_none(), "they are one");
         let strange = Caches::new(&limits, &[], &[]);
         assert!(strange.verified.get(b"another").is_none());
+    }
+
+    #[test]
+    fn every_byte_of_a_token_counts() {
+        let token: Vec<u8> = (0..=64).collect();
+        for length in 0..=token.len() {
+            let token = token.get(..length).unwrap();
+            assert!(is_same(token, token), "{length} bytes");
+            for at in 0..length {
+                let mut other = token.to_vec();
+                other[at] ^= 0x80;
+                assert!(!is_same(token, &other), "byte {at} of {length}");
+            }
+            assert!(
+                !is_same(token, &[token, b"x"].concat()),
+                "{length} bytes and one"
+            );
+        }
+    }
+
+    #[test]
+    fn two_tokens_with_one_hash_are_not_one() {
+        let tokens = Caches::new(&config::Limits::default(), &[], &[]).verified;
+        tokens.insert(b"known", verified());
+        let hash = tokens.with(|known| known.hasher.hash_one(&b"known"[..]));
+        tokens.with(|known| {
+            let entry = known.tokens.get_mut(&hash.unwrap()).unwrap();
+            entry.0 = b"other"[..].into();
+        });
+        assert!(tokens.get(b"known").is_none());
     }
 
     fn length<V: Weight + Clone>(tokens: &Tokens<V>) -> usize {

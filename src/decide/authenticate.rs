@@ -52,9 +52,10 @@ impl<'r> Token<'r> {
     ) -> Result<bool, Reason> {
         let before = self.places.len();
         for found in locations.find(request) {
-            let known = self.text.get_or_insert_with(|| found.token.clone());
-            if *known != found.token {
-                return Err(Reason::TokensDiffer);
+            match &self.text {
+                None => self.text = Some(found.token),
+                Some(known) if *known == found.token => {}
+                Some(_) => return Err(Reason::TokensDiffer),
             }
             self.places.push(found.place);
         }
@@ -320,12 +321,10 @@ pub(super) fn removal(request: &Request<'_>, places: &[Place<'_>]) -> Vec<Change
 /// What tells the upstream what the token says, as the rule wants.
 fn outputs(rule: &JwtRule, token: &[u8], identity: &Identity) -> Vec<Change> {
     let set = |name: &str, value: &[u8]| Change::Set(name.as_bytes().to_vec(), value.to_vec());
-    let payload = token.split(|byte| *byte == b'.').nth(1);
-    let payload = rule
-        .payload_header
-        .as_ref()
-        .zip(payload)
-        .map(|(name, payload)| set(name, payload));
+    let payload = rule.payload_header.as_ref().and_then(|name| {
+        let payload = token.split(|byte| *byte == b'.').nth(1)?;
+        Some(set(name, payload))
+    });
     let claims = rule.claim_headers.iter().filter_map(|header| {
         let text = claim_text(identity.claim(&header.claim)?)?;
         Some(set(&header.name, text.as_bytes()))

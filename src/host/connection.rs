@@ -5,7 +5,7 @@
 use super::abi;
 use crate::peer::{self, Certificate, xfcc};
 use crate::request::{Connection, Headers, Needs, Peer};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 

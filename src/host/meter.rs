@@ -6,8 +6,8 @@
 
 use super::abi;
 use crate::meter::{Family, Metric, OTHER, configuration_gauges};
+use hashbrown::HashMap;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::time::Duration;
 
 /// What is counted, and when that was told last.

@@ -10,7 +10,7 @@ use crate::config::Limits;
 use crate::decide::Answers;
 use crate::keys::SourceId;
 use crate::meter::{Family, Metric};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::time::Duration;
 
 /// The waiting requests of a configuration on one worker, by the context of their stream.

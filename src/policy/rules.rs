@@ -5,7 +5,8 @@
 use super::site::Entry;
 use super::{PathPattern, Rule};
 use crate::request::ReadPath;
-use std::collections::{BinaryHeap, HashMap};
+use hashbrown::HashMap;
+use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 /// Rules in the order in which they are tried.

@@ -7,7 +7,7 @@
 use super::{Api, AuthorityPattern, JwtRule, Rules, Within};
 use crate::config::Action;
 use crate::request::{OwnedHeaders, ReadPath};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::rc::Rc;
 
 /// What is attached to one authority, one wildcard, or everything.

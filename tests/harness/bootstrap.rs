@@ -24,7 +24,19 @@ pub struct Builder {
     clusters: BTreeMap<String, u16>,
     runtime: Value,
     stats_config: Value,
+    control_plane: Option<ControlPlane>,
 }
+
+/// Whoever gives an Envoy its listeners, routes, clusters and filters over xDS.
+#[derive(Clone, Debug)]
+pub struct ControlPlane {
+    /// Where it is on 127.0.0.1, without TLS.
+    pub port: u16,
+    /// What Envoy says to it of itself, in Envoy's form: `id`, `cluster`, `metadata`.
+    pub node: Value,
+}
+
+const CONTROL_PLANE: &str = "control-plane";
 
 // === impl Builder ===
 
@@ -38,6 +50,7 @@ impl Builder {
             clusters: BTreeMap::new(),
             runtime: json!({}),
             stats_config: json!({}),
+            control_plane: None,
         }
     }
 
@@ -76,6 +89,12 @@ impl Builder {
         self
     }
 
+    /// Gets whatever it serves from there; what this builder holds comes on top.
+    pub fn control_plane(mut self, control_plane: ControlPlane) -> Self {
+        self.control_plane = Some(control_plane);
+        self
+    }
+
     /// Starts it; panics with Envoy's log if it does not get ready.
     pub fn start(self) -> Envoy {
         self.try_start()
@@ -109,7 +128,7 @@ impl Builder {
             .listeners
             .iter()
             .map(|one| one.json(to_httpbin.as_ref(), folder));
-        json!({
+        let mut json = json!({
             "node": {"id": "test", "cluster": "test"},
             "admin": {"address": address(0)},
             "stats_config": self.stats_config,
@@ -118,7 +137,37 @@ impl Builder {
                 "listeners": listeners.collect::<Vec<_>>(),
                 "clusters": self.clusters.iter().map(cluster).collect::<Vec<_>>(),
             },
-        })
+        });
+        if let Some(control_plane) = &self.control_plane {
+            control_plane.lay_over(&mut json);
+        }
+        json
+    }
+}
+
+// === impl ControlPlane ===
+
+impl ControlPlane {
+    fn lay_over(&self, bootstrap: &mut Value) {
+        const HTTP: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+        let mut cluster = cluster((&CONTROL_PLANE.to_owned(), &self.port));
+        cluster["typed_extension_protocol_options"] = json!({HTTP: {
+            "@type": format!("type.googleapis.com/{HTTP}"),
+            "explicit_http_config": {"http2_protocol_options": {}},
+        }});
+        let clusters = bootstrap["static_resources"]["clusters"].as_array_mut();
+        clusters.expect("a list").push(cluster);
+        let ads = json!({"ads": {}, "resource_api_version": "V3"});
+        bootstrap["node"] = self.node.clone();
+        bootstrap["dynamic_resources"] = json!({
+            "ads_config": {
+                "api_type": "GRPC",
+                "transport_api_version": "V3",
+                "grpc_services": [{"envoy_grpc": {"cluster_name": CONTROL_PLANE}}],
+            },
+            "cds_config": ads,
+            "lds_config": ads,
+        });
     }
 }
 

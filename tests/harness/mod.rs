@@ -49,7 +49,7 @@ mod exchange;
 pub mod httpbin;
 pub mod listener;
 pub mod plugin;
-mod process;
+pub mod process;
 pub mod registry;
 pub mod requirements;
 pub mod tls;
@@ -57,7 +57,7 @@ pub mod wait;
 
 #[allow(unused_imports, reason = "the face of this module; see above")]
 pub use self::{
-    bootstrap::Builder,
+    bootstrap::{Builder, ControlPlane},
     client::{Client, Response},
     envoy::{Envoy, StartFailure, Update},
     httpbin::Httpbin,

@@ -27,11 +27,18 @@ pub enum Tool {
     Kubectl,
     /// The module itself, `dist/plugin.wasm`.
     Plugin,
+    /// A program that was built from somebody else's sources, in `.tools`.
+    Peer(&'static str),
     /// A program that the machine brings along.
     Program(&'static str),
     /// An address of this machine beside 127.0.0.1, which Envoy treats unlike any other.
     Address(Ipv4Addr),
 }
+
+/// Istio's control plane, its command line, and what its agent fetches modules with.
+pub const PILOT_DISCOVERY: Tool = Tool::Peer("istio-1.31/pilot-discovery");
+pub const ISTIOCTL: Tool = Tool::Peer("istio-1.31/istioctl");
+pub const FETCH_IMAGE: Tool = Tool::Peer("istio-1.31/fetch-image");
 
 /// Whether all tools are there; if not, says so, or panics under `REQUIRE=all`.
 pub fn met(test: &str, tools: &[Tool]) -> bool {
@@ -93,6 +100,7 @@ impl Tool {
             Tool::Httpbin => here.join(".tools/httpbin/bin/waitress-serve"),
             Tool::Kubectl => here.join(".tools/kubectl/bin/kubectl"),
             Tool::Plugin => here.join("dist/plugin.wasm"),
+            Tool::Peer(program) => here.join(".tools").join(program),
             Tool::Program(name) => {
                 let path = env::var_os("PATH").unwrap_or_default();
                 let mut places = env::split_paths(&path).map(|folder| folder.join(name));
@@ -110,6 +118,7 @@ impl fmt::Display for Tool {
             Tool::Httpbin => f.write_str("httpbin (make setup)"),
             Tool::Kubectl => f.write_str("kubectl (make setup)"),
             Tool::Plugin => f.write_str("dist/plugin.wasm (make build)"),
+            Tool::Peer(program) => write!(f, "{program} (make test-peers)"),
             Tool::Program(name) => f.write_str(name),
             Tool::Address(address) => write!(f, "the address {address}"),
         }

@@ -12,10 +12,10 @@ CYCLONEDX := .tools/cargo-cyclonedx-0.5.9
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo run test lint bench fuzz image push clean
+.PHONY: help setup build demo run test test-peers lint bench fuzz image push clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '%-8s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '%-10s %s\n' "$$name" "$$what"; done
 
 setup: ## install what the other targets need, and is missing
 	@tests/setup/needs.sh
@@ -36,6 +36,11 @@ run: setup build ## start the same gateway, and keep it running to try by hand
 
 test: setup build ## run every test; REQUIRE=all fails where one would be skipped
 	@cargo test
+
+# Programs in Go, each from a list of pinned modules.
+test-peers: setup build ## play with the real programs at the other end; PEERS="istiod istioctl" chooses
+	@for list in tests/setup/peers/*/; do tests/setup/peer.sh $$(basename $$list) || exit; done
+	@cargo run --quiet --example peers
 
 # The commit, if all that is built from is in it.
 REVISION = $(shell test -z "$$(git status --porcelain 2>&1)" && git rev-parse HEAD)

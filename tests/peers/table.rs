@@ -56,10 +56,17 @@ pub fn print(peer: &str, version: &str, lines: &[Line]) -> bool {
     for line in lines {
         let row = match line.is_as_expected() {
             true => [&line.what, &line.expected, &line.got].map(|it| cut(it)),
-            false => [line.what.clone(), line.expected.clone(), format!("{} !", line.got)],
+            false => [
+                line.what.clone(),
+                line.expected.clone(),
+                format!("{} !", line.got),
+            ],
         };
         let [doing, wanted, got] = row;
-        let _ = writeln!(out, "{peer:<13}  {version:<7}  {doing:<what$}  {wanted:<expected$}  {got}");
+        let _ = writeln!(
+            out,
+            "{peer:<13}  {version:<7}  {doing:<what$}  {wanted:<expected$}  {got}"
+        );
     }
     lines.iter().all(Line::is_as_expected)
 }

@@ -1,3 +1,4 @@
+// version: 1.31
 module portcullis/istio
 
 go 1.26.0
@@ -7,6 +8,7 @@ tool (
 	istio.io/istio/pilot/cmd/pilot-discovery
 )
 
+// Release 1.31 before it was numbered, the newest that there is as a module.
 require istio.io/istio v0.0.0-20260827124520-eed52ebb66ad
 
 require (

@@ -191,8 +191,26 @@ impl Draft {
         }
     }
 
+    /// Notes the servers that Istio makes no cluster of: the gateway cannot call them.
+    fn check_endpoints(&self, context: &Context<'_>) {
+        for Endpoint { host, port, .. } in self.endpoints.iter().filter(|it| !it.has_name()) {
+            context.notes.push(Note {
+                severity: Severity::Warning,
+                message: format!("`{host}` is no host name, and Istio knows no other servers"),
+                place: None,
+                subject: format!("the call of {host}:{port}"),
+                help: Some(
+                    "give the server a name, and put that in its URL; a ServiceEntry can have \
+                     the address as its endpoint"
+                        .to_owned(),
+                ),
+            });
+        }
+    }
+
     /// Reads the whole as the plugin will; what it would refuse or warn of is noted at its origin.
     pub fn check(&self, context: &Context<'_>) {
+        self.check_endpoints(context);
         let text = json(&self.config);
         match config::Config::read(text.as_bytes()) {
             Ok(config) => {
@@ -225,7 +243,57 @@ impl Draft {
     }
 }
 
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// Whether Istio takes it as a host of a ServiceEntry: an address it does not.
+    pub fn has_name(&self) -> bool {
+        let is_label = |label: &str| {
+            let inner = |it: u8| it.is_ascii_alphanumeric() || it == b'-';
+            (1..=63).contains(&label.len())
+                && label.bytes().all(inner)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        let host = self.host.strip_suffix('.').unwrap_or(&self.host);
+        let last = host.rsplit('.').next().unwrap_or_default();
+        host.len() <= 255
+            && host.split('.').all(is_label)
+            && !last.bytes().all(|it| it.is_ascii_digit())
+    }
+}
+
 /// The JSON text of something that has one.
 pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Endpoint;
+
+    /// As `istioctl validate` has them.
+    #[test]
+    fn names_that_istio_takes() {
+        for (host, expected) in [
+            ("idp.example.com", true),
+            ("idp.example.com.", true),
+            ("localhost", true),
+            ("xn--bcher-kva.example", true),
+            ("1.2.3.example", true),
+            ("10.0.0.1", false),
+            ("[::1]", false),
+            ("idp.1", false),
+            ("idp_1.example.com", false),
+            ("-idp.example.com", false),
+            ("idp..com", false),
+        ] {
+            let endpoint = Endpoint {
+                host: host.to_owned(),
+                port: 443,
+                tls: true,
+            };
+            assert_eq!(endpoint.has_name(), expected, "{host}");
+        }
+    }
 }

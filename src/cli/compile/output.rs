@@ -236,7 +236,7 @@ fn reachable<'a>(endpoints: &'a [Endpoint], context: &Context<'_>) -> Vec<Docume
             continue;
         };
         let host = first.host.as_str();
-        if context.is_in_mesh(host) {
+        if context.is_in_mesh(host) || !first.has_name() {
             continue;
         }
         let metadata = || Metadata {

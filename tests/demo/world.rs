@@ -75,7 +75,7 @@ impl World {
         let envoy = Envoy::builder(version)
             .cluster("httpbin", httpbin.port())
             .cluster(AUTHORIZATION_SERVER, server.port())
-            // As Istio calls what a ServiceEntry makes known.
+            // What the plugin derives from its URLs. Istio would make no cluster of an address.
             .cluster(
                 &format!("outbound|{}||127.0.0.1", server.port()),
                 server.port(),

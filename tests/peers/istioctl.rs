@@ -39,6 +39,7 @@ const FAULTS: [(&str, &str, &str); 3] = [
 /// Plays it all.
 pub fn play() -> Vec<Line> {
     let mut manifests = overlays();
+    manifests.push(keys_at_an_address());
     manifests.extend(tutorials());
     let mut lines = Vec::new();
     for (name, text) in &manifests {
@@ -71,18 +72,18 @@ fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The folders in a folder, in order.
-fn folders(path: &str) -> Vec<PathBuf> {
-    let folders = fs::read_dir(here(path)).expect("a folder");
-    let mut folders: Vec<_> = folders.map(|it| it.expect("a folder").path()).collect();
-    folders.sort();
-    folders
+/// What is in a folder, in order.
+fn entries(path: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(here(path)).expect("a folder");
+    let mut entries: Vec<_> = entries.map(|it| it.expect("an entry").path()).collect();
+    entries.sort();
+    entries
 }
 
 /// What kustomize makes of each overlay, with every component that goes with all of them.
 fn overlays() -> Vec<(String, String)> {
     let work = tempfile::tempdir().expect("a temporary folder");
-    let overlays = folders("wasmplugin/kustomize/overlays");
+    let overlays = entries("wasmplugin/kustomize/overlays");
     let manifests = overlays.iter().map(|overlay| {
         let name = overlay.file_name().expect("a name").to_string_lossy();
         // kustomize takes no path that is absolute.
@@ -105,22 +106,34 @@ fn overlays() -> Vec<(String, String)> {
     manifests.collect()
 }
 
+/// Istio takes no address as the host of a ServiceEntry.
+fn keys_at_an_address() -> (String, String) {
+    let original = here("wasmplugin/tutorials/1-jwt/original/httpbin.yaml");
+    let original = fs::read_to_string(original).expect("a file");
+    let text = compiled(&original.replace("idp.example.com", "10.0.0.1"));
+    ("keys at an address, compiled".to_owned(), text)
+}
+
 /// What `portcullis compile` makes of each tutorial.
 fn tutorials() -> Vec<(String, String)> {
-    let manifests = folders("wasmplugin/tutorials").into_iter().map(|folder| {
+    let manifests = entries("wasmplugin/tutorials").into_iter().map(|folder| {
         let name = folder.file_name().expect("a name").to_string_lossy();
-        let mut originals = String::new();
-        let original = format!("wasmplugin/tutorials/{name}/original");
-        for file in folders(&original) {
-            originals += "---\n";
-            originals += &fs::read_to_string(file).expect("a file");
-        }
-        let compiled = compile_text("original.yaml", &originals, &[]).expect("options");
-        let notes = compiled.notes;
-        let text = compiled.text.unwrap_or_else(|| panic!("{notes:#?}"));
-        (format!("{name}, compiled"), text)
+        let files = entries(&format!("wasmplugin/tutorials/{name}/original")).into_iter();
+        let originals: Vec<_> = files
+            .map(|file| fs::read_to_string(file).expect("a file"))
+            .collect();
+        (
+            format!("{name}, compiled"),
+            compiled(&originals.join("\n---\n")),
+        )
     });
     manifests.collect()
+}
+
+fn compiled(manifests: &str) -> String {
+    let compiled = compile_text("manifests.yaml", manifests, &[]).expect("no options");
+    let notes = compiled.notes;
+    compiled.text.unwrap_or_else(|| panic!("{notes:#?}"))
 }
 
 fn validate(manifests: &str) -> String {

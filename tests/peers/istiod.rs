@@ -1,8 +1,7 @@
 //! Istio's control plane, the real one, over the Kubernetes API of a test; and gateways that obey it.
 //!
 //! It is `pilot-discovery` as Istio ships it. Envoy is not Istio's build, so what only that build has
-//! is switched off: [`WITHOUT_ISTIOS_ENVOY`]. Nothing here knows what is
-//! played.
+//! is switched off: [`WITHOUT_ISTIOS_ENVOY`]. Nothing here knows what is played.
 
 use std::{fs, process::Command, time::Duration};
 
@@ -19,7 +18,7 @@ use crate::{
 /// A running istiod with its cluster; dropping it ends both.
 pub struct Istiod {
     port: u16,
-    process: Process,
+    _process: Process,
     pub kubernetes: Kubernetes,
     /// What it is started with, and its log; removed after the process has ended.
     _folder: TempDir,
@@ -83,7 +82,7 @@ impl Istiod {
         };
         Istiod {
             port,
-            process,
+            _process: process,
             kubernetes,
             _folder: folder,
         }
@@ -100,10 +99,5 @@ impl Istiod {
         let port = self.port;
         let builder = Envoy::builder(version).control_plane(ControlPlane { port, node });
         builder.start()
-    }
-
-    /// What it has logged so far.
-    pub fn log(&self) -> String {
-        self.process.log()
     }
 }

@@ -30,7 +30,7 @@ type History = Sender<Vec<Event>>;
 
 #[derive(Clone)]
 struct Event {
-    /// `ADDED`, `MODIFIED` or `DELETED`.
+    /// `ADDED` or `MODIFIED`.
     what: &'static str,
     resource: Resource,
     object: Value,

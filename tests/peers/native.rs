@@ -146,16 +146,17 @@ fn ask(client: &Client, target: &str, headers: &[(&'static str, String)]) -> Str
 }
 
 fn callers(mesh: &Mesh) -> Vec<Caller> {
-    let [demo, foo, bar] = ["demo", "foo", "bar"].map(|name| mesh.server.issuer(name).clone());
+    let issuer = |name| mesh.server.issuer(name);
+    let token = |name| issuer(name).token(json!({}));
     let bearer = |token: String| ("authorization", format!("Bearer {token}"));
-    let claims = |over: Value| foo.sign(foo.claims(over), json!({}));
-    let valid = foo.token(json!({}));
+    let claims = |over: Value| issuer("foo").sign(issuer("foo").claims(over), json!({}));
+    let valid = token("foo");
     let past = now() - 3600;
     vec![
         ("no token", vec![]),
-        ("demo", vec![bearer(demo.token(json!({})))]),
+        ("demo", vec![bearer(token("demo"))]),
         ("foo", vec![bearer(valid.clone())]),
-        ("bar", vec![bearer(bar.token(json!({})))]),
+        ("bar", vec![bearer(token("bar"))]),
         (
             "expired",
             vec![bearer(claims(json!({"iat": past, "exp": past})))],
@@ -181,7 +182,7 @@ fn callers(mesh: &Mesh) -> Vec<Caller> {
         ("Basic", vec![("authorization", "Basic YTpi".to_owned())]),
         (
             "foo and bar",
-            vec![bearer(valid.clone()), bearer(bar.token(json!({})))],
+            vec![bearer(valid.clone()), bearer(token("bar"))],
         ),
         ("foo twice", vec![bearer(valid.clone()), bearer(valid)]),
     ]

@@ -37,6 +37,7 @@ pub fn play() -> Vec<Line> {
     let mut lines = vec![first_filter(&gateway), module(&gateway)];
     lines.extend(play_tutorials());
     lines.extend(updates(&mesh, &gateway));
+    lines.push(server_with_tls(&mesh));
     gateway.envoy.assert_no_wasm_failures();
     lines
 }
@@ -104,6 +105,32 @@ fn updates(mesh: &Mesh, gateway: &Gateway) -> [Line; 3] {
 
     apply(&closed);
     [open, kept, becomes("WasmPlugin as it was: no token", "403")]
+}
+
+/// The cluster of a server that is called with TLS. Envoy itself cannot have it here: the authorities
+/// that it trusts would come from Istio's agent.
+fn server_with_tls(mesh: &Mesh) -> Line {
+    let compiled = mesh.compiled(EXPOSED[0].manifests);
+    mesh.istiod.kubernetes.apply(&compiled);
+    let cluster = || {
+        let dump = mesh.istiod.config_dump("istio-system");
+        let mut clusters = members(&dump, "cluster").into_iter();
+        clusters.find(|it| it["name"] == "outbound|443||idp.example.com")
+    };
+    let cluster = wait::until(PATIENCE, cluster).unwrap_or_default();
+    let found = |name: &str| {
+        members(&cluster, name)
+            .into_iter()
+            .next()
+            .unwrap_or_default()
+    };
+    let names = members(&found("matchSubjectAltNames"), "exact");
+    let authorities = &found("validationContextSdsSecretConfig")["name"];
+    Line::new(
+        "server with TLS: server name, name in its certificate, authorities",
+        r#""idp.example.com", ["idp.example.com"], "file-root:system""#,
+        format!("{}, {}, {authorities}", found("sni"), json!(names)),
+    )
 }
 
 fn config_dump(gateway: &Gateway) -> Value {

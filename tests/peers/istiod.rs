@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::{
     harness::{
-        ControlPlane, Envoy, Version, process::Process, requirements::PILOT_DISCOVERY, wait,
+        Client, ControlPlane, Envoy, Version, process::Process, requirements::PILOT_DISCOVERY, wait,
     },
     kubernetes::Kubernetes,
 };
@@ -18,6 +18,8 @@ use crate::{
 /// A running istiod with its cluster; dropping it ends both.
 pub struct Istiod {
     port: u16,
+    /// Where it tells what it gives to whom.
+    debug: Client,
     _process: Process,
     pub kubernetes: Kubernetes,
     /// What it is started with, and its log; removed after the process has ended.
@@ -70,18 +72,23 @@ impl Istiod {
         command.envs(WITHOUT_ISTIOS_ENVOY).envs(WITHOUT_WORKLOADS);
         let mut process = Process::start(&mut command, &folder.path().join("istiod.log"))
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
-        let port = wait::until(PATIENCE, || {
+        let ports = wait::until(PATIENCE, || {
             let ended = process.ended().is_some();
             assert!(!ended, "istiod ended:\n{}", process.log_tail(20));
             let log = process.log();
-            let (_, rest) = log.split_once("starting gRPC discovery service at 127.0.0.1:")?;
-            rest.split_once('\n')?.0.trim().parse().ok()
+            let port = |what: &str| {
+                let (_, rest) =
+                    log.split_once(&format!("starting {what} service at 127.0.0.1:"))?;
+                rest.split_once('\n')?.0.trim().parse().ok()
+            };
+            Some((port("gRPC discovery")?, port("HTTP")?))
         });
-        let Some(port) = port else {
-            panic!("istiod did not say its port:\n{}", process.log_tail(20));
+        let Some((port, debug)) = ports else {
+            panic!("istiod did not say its ports:\n{}", process.log_tail(20));
         };
         Istiod {
             port,
+            debug: Client::new(debug),
             _process: process,
             kubernetes,
             _folder: folder,
@@ -99,5 +106,12 @@ impl Istiod {
         let port = self.port;
         let builder = Envoy::builder(version).control_plane(ControlPlane { port, node });
         builder.start()
+    }
+
+    /// Everything that it gives to the gateway of a namespace, in the form of Envoy's own dump.
+    pub fn config_dump(&self, namespace: &str) -> Value {
+        let target = format!("/debug/config_dump?proxyID=gateway.{namespace}");
+        let answer = self.debug.get(target).send();
+        answer.expect("an answer of istiod").json()
     }
 }

@@ -37,7 +37,7 @@ pub struct Exposed {
     /// The Gateway resource that the VirtualService there names.
     pub gateway: &'static str,
     pub hosts: &'static [&'static str],
-    manifests: &'static str,
+    pub manifests: &'static str,
 }
 
 /// What the first two tutorials expose.

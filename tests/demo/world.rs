@@ -12,7 +12,12 @@ use std::sync::Arc;
 use crate::{
     authorization_server::{AuthorizationServer, DEMO_CLIENT, Options},
     authorizer::Authorizer,
-    harness::{Client, Envoy, Httpbin, Listener, Plugin, Tool, Version, httpbin, tls::Authority},
+    harness::{
+        Client, Envoy, Httpbin, Listener, Plugin, Tool, Version, httpbin,
+        module_server::{MODULES, ModuleServer},
+        plugin::Fetched,
+        tls::Authority,
+    },
     tutorials::{self, AUTHORIZATION_SERVER, AUTHORIZER, Row, Tutorial, client_certificate},
 };
 use serde_json::json;
@@ -55,13 +60,33 @@ impl World {
         before_envoy: impl FnOnce(&mut AuthorizationServer),
         listener: impl FnOnce(Listener) -> Listener,
     ) -> Self {
+        World::start_from(version, None, before_envoy, listener)
+    }
+
+    /// The same with the module from a server, of which Envoy knows what it must be.
+    pub fn start_fetching(version: Version, modules: &ModuleServer, module: Fetched) -> Self {
+        let fetched = Some((modules, module));
+        World::start_from(version, fetched, |_| (), |listener| listener)
+    }
+
+    fn start_from(
+        version: Version,
+        fetched: Option<(&ModuleServer, Fetched)>,
+        before_envoy: impl FnOnce(&mut AuthorizationServer),
+        listener: impl FnOnce(Listener) -> Listener,
+    ) -> Self {
         let mut server = AuthorizationServer::start(Options::tutorials());
         let authorizer = Authorizer::start(server.issuer("demo").clone(), DEMO_CLIENT);
         let authority = client_certificate::authority();
         let tutorials = tutorials::all(&server, &authority);
         let httpbin = httpbin::shared();
         before_envoy(&mut server);
-        let plugin = Plugin::new(tutorials::plugin_config(&tutorials));
+        let mut plugin = Plugin::new(tutorials::plugin_config(&tutorials));
+        let mut envoy = Envoy::builder(version);
+        if let Some((modules, module)) = fetched {
+            envoy = envoy.cluster(MODULES, modules.port());
+            plugin = plugin.fetched(module);
+        }
         let gateway = tutorials::listener(GATEWAY, &tutorials).filter(plugin.discovered());
         // The same filter, and what Istio's gateways forward of a certificate.
         let tls_gateway = tutorials::listener(TLS_GATEWAY, &tutorials)
@@ -72,7 +97,7 @@ impl World {
                 "set_current_client_cert_details":
                     {"subject": true, "cert": true, "dns": true, "uri": true},
             }));
-        let envoy = Envoy::builder(version)
+        let envoy = envoy
             .cluster("httpbin", httpbin.port())
             .cluster(AUTHORIZATION_SERVER, server.port())
             // What the plugin derives from its URLs. Istio would make no cluster of an address.

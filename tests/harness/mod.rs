@@ -29,6 +29,7 @@
 //! | `bootstrap.rs`, `listener.rs` | what an Envoy is started with, as JSON |
 //! | `plugin.rs` | the wasm filter, inline or discovered in a watched file |
 //! | `httpbin.rs` | a running httpbin |
+//! | `module_server.rs` | a web server from which Envoy fetches the module |
 //! | `client.rs`, `exchange.rs` | an HTTP/1.1 client that sends exactly the bytes it is given |
 //! | `tls.rs`, `certificate.rs` | certificates for one test, and both ends of TLS |
 //! | `registry.rs` | a running container registry |
@@ -48,6 +49,7 @@ pub mod envoy;
 mod exchange;
 pub mod httpbin;
 pub mod listener;
+pub mod module_server;
 pub mod plugin;
 pub mod process;
 pub mod registry;

@@ -21,6 +21,17 @@ pub struct Plugin {
     pub configuration: String,
     /// `FAIL_CLOSED`, as Istio's default, or `FAIL_RELOAD`.
     pub failure_policy: &'static str,
+    /// From where Envoy fetches the module itself, instead of reading it from disk.
+    pub fetched: Option<Fetched>,
+}
+
+/// Where a module is, and what it must be.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    pub url: String,
+    pub cluster: &'static str,
+    /// In hexadecimal digits.
+    pub sha256: String,
 }
 
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
@@ -35,6 +46,7 @@ impl Plugin {
             module: Tool::Plugin.path(),
             configuration: configuration.to_string(),
             failure_policy: "FAIL_CLOSED",
+            fetched: None,
         }
     }
 
@@ -53,6 +65,12 @@ impl Plugin {
     /// Another configuration, not necessarily JSON.
     pub fn configuration(mut self, text: impl Into<String>) -> Self {
         self.configuration = text.into();
+        self
+    }
+
+    /// From a server instead of from disk.
+    pub fn fetched(mut self, fetched: Fetched) -> Self {
+        self.fetched = Some(fetched);
         self
     }
 
@@ -86,10 +104,24 @@ impl Plugin {
                 "vm_config": {
                     "runtime": "envoy.wasm.runtime.v8",
                     "vm_id": "",
-                    "code": {"local": {"filename": self.module}},
+                    "code": self.code(),
                 },
             },
         })
+    }
+
+    fn code(&self) -> Value {
+        match &self.fetched {
+            None => json!({"local": {"filename": self.module}}),
+            Some(Fetched {
+                url,
+                cluster,
+                sha256,
+            }) => json!({"remote": {
+                "http_uri": {"uri": url, "cluster": cluster, "timeout": "10s"},
+                "sha256": sha256,
+            }}),
+        }
     }
 
     /// The filter of a listener that finds its configuration in the file of [`Plugin::publish`].

@@ -43,6 +43,7 @@ pub struct Jwt<'t> {
 pub struct Claims {
     /// All of them; to be used once the token is verified.
     all: Rc<Value>,
+    issuer: Option<Box<str>>,
     expires: Option<u64>,
     not_before: Option<u64>,
     audiences: Vec<String>,
@@ -211,7 +212,9 @@ impl Claims {
             }
             Some(only) => vec![audience(only)?],
         };
+        let issuer = claims.get("iss").and_then(Value::as_str);
         Ok(Self {
+            issuer: issuer.map(Into::into),
             all: Rc::new(Value::Object(claims)),
             expires,
             not_before,
@@ -223,7 +226,7 @@ impl Claims {
     /// `iss`
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
-        self.all.get("iss")?.as_str()
+        self.issuer.as_deref()
     }
 
     /// Who sent the token, once its signature was found good by a rule that says which claims are

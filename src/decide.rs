@@ -18,6 +18,7 @@ use crate::policy::{Api, ApiRule, Policy, Site};
 use crate::request::Request;
 use crate::verdict::{Allow, Change, Decision, Note, Reason, Refusal, Response, Verdict};
 use authenticate::{Authenticated, removal};
+use smallvec::SmallVec;
 use std::time::Duration;
 
 /// What comes of one look at a request.
@@ -43,6 +44,9 @@ pub struct Answers {
     /// Whether somebody wants to know what came closest when nothing allows a request.
     pub trail: bool,
 }
+
+/// Of what there is mostly one or two, and which then needs no memory of its own.
+type Few<T> = SmallVec<[T; 4]>;
 
 /// Why a look ends without a verdict that allows.
 enum Stop {
@@ -118,7 +122,7 @@ impl<'a> Look<'a> {
     /// The steps are those of a request on its way; the first that refuses ends it.
     fn judge(&mut self) -> Result<Allow, Stop> {
         let policy = self.policy;
-        let sites: Vec<&'a Site> = policy.sites(&self.request.authority_name).collect();
+        let sites: Few<&'a Site> = policy.sites(&self.request.authority_name).collect();
         self.demand_https(&sites)?;
         self.demand_server_name(&sites)?;
         self.preview(&sites);
@@ -138,8 +142,8 @@ impl<'a> Look<'a> {
             changes: self.stripped(&sites),
             rule: None,
         };
-        let stripped = allow.changes.len();
-        let mut removed = Vec::new();
+        let mut removed = Few::new();
+        let mut outputs = Vec::new();
         let mut who = None;
         for reading in &readings {
             let authenticated = self.authenticate(&sites, reading, self.rule)?;
@@ -149,21 +153,20 @@ impl<'a> Look<'a> {
             allow.rule = allow.rule.or(rule);
             if let Some(Authenticated {
                 removed: places,
-                outputs,
+                outputs: told,
                 identity,
                 ..
             }) = authenticated
             {
                 removed.extend(places);
-                allow.changes.extend(outputs);
+                outputs.extend(told);
                 who = Some(identity);
             }
         }
         // Of all readings at once, since each changed path would undo the one before. Before the
         // outputs, which may go where the token stood.
-        allow
-            .changes
-            .splice(stripped..stripped, removal(self.request, &removed));
+        allow.changes.extend(removal(self.request, &removed));
+        allow.changes.extend(outputs);
         let derived = policy.client_certificate.headers.iter();
         let derived = derived.filter_map(|(name, format)| {
             let value = format.value(self.request, None)?;

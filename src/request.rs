@@ -18,6 +18,7 @@ pub use path::{MAX_UNUSUAL_BYTES, UnreadablePath, query_of, readings as path_rea
 use crate::config::PathMatching;
 use crate::policy::normalize_authority;
 use crate::verdict::Reason;
+use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 
 /// The facts of one request, borrowed from its headers.
@@ -49,6 +50,9 @@ pub struct Reading<'a> {
     /// Whether that is the path as it was sent; other readings are decoded.
     pub as_sent: bool,
 }
+
+/// All readings of a request, which are mostly one.
+pub type Readings<'a> = SmallVec<[Reading<'a>; 1]>;
 
 /// One reading of a path, as patterns see it.
 #[derive(Clone, Copy, Debug)]
@@ -125,14 +129,14 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// The path or the method can be read in so many ways that no decision would hold for all.
-    pub fn readings(&self, matching: PathMatching) -> Result<Vec<Reading<'_>>, Reason> {
+    pub fn readings(&self, matching: PathMatching) -> Result<Readings<'_>, Reason> {
         let plain = path::without_query(&self.path);
         let paths = match matching {
-            PathMatching::Istio => vec![Cow::Borrowed(plain)],
+            PathMatching::Istio => smallvec![Cow::Borrowed(plain)],
             PathMatching::Strict => path::readings(plain).map_err(|_| Reason::PathUnreadable)?,
         };
         let methods = match matching {
-            PathMatching::Istio => vec![Cow::Borrowed(self.method)],
+            PathMatching::Istio => smallvec![Cow::Borrowed(self.method)],
             PathMatching::Strict => self.methods()?,
         };
         let readings = paths.iter().enumerate().flat_map(|(index, path)| {
@@ -177,8 +181,8 @@ impl<'a> Request<'a> {
     }
 
     /// The method, and each that a header names instead.
-    fn methods(&self) -> Result<Vec<Cow<'a, [u8]>>, Reason> {
-        let mut methods = vec![Cow::Borrowed(self.method)];
+    fn methods(&self) -> Result<SmallVec<[Cow<'a, [u8]>; 1]>, Reason> {
+        let mut methods: SmallVec<[Cow<'a, [u8]>; 1]> = smallvec![Cow::Borrowed(self.method)];
         // Methods are case-sensitive (RFC 9110, 9.1), but not to every server.
         if self.method.iter().any(u8::is_ascii_lowercase) {
             methods.push(Cow::Owned(self.method.to_ascii_uppercase()));

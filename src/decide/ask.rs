@@ -4,11 +4,11 @@
 
 use super::authenticate::{Authenticated, Token};
 use super::authorize::facts;
-use super::{Look, Stop};
+use super::{Few, Look, Stop};
 use crate::authorizer::Ruling;
 use crate::call::{Answer, Call, MAX_CALLS, Question};
 use crate::introspection::{self, Introspection};
-use crate::policy::{Facts, IntrospectionDemand, Rule, Site, Strategy, Truth};
+use crate::policy::{Facts, IntrospectionDemand, Rule, Rules, Site, Strategy, Truth};
 use crate::request::Reading;
 use crate::verdict::{Change, Reason, Refusal};
 use std::rc::Rc;
@@ -56,8 +56,8 @@ impl<'a> Look<'a> {
     /// also where it cannot be told.
     fn custom_rules(&self, sites: &[&'a Site], readings: &[Reading<'_>]) -> Vec<&'a Rule> {
         let mut rules: Vec<&'a Rule> = Vec::new();
-        let custom: Vec<_> = sites.iter().map(|site| &site.enforced.custom).collect();
-        if custom.iter().all(|rules| rules.is_empty()) {
+        let custom = || sites.iter().map(|site| &site.enforced.custom);
+        if custom().all(Rules::is_empty) {
             return rules;
         }
         for reading in readings {
@@ -67,10 +67,7 @@ impl<'a> Look<'a> {
                     ..facts(self.request, reading, None)
                 };
                 let matches = |rule: &Rule| rule.condition.truth(&facts) != Truth::False;
-                for rule in custom
-                    .iter()
-                    .flat_map(|set| set.matching(reading.read_path(), matches))
-                {
+                for rule in custom().flat_map(|set| set.matching(reading.read_path(), matches)) {
                     let at = rules.partition_point(|known| known.id <= rule.id);
                     rules.insert(at, rule);
                 }
@@ -144,7 +141,7 @@ impl<'a> Look<'a> {
             identity,
             by: None,
             removed: match demand.forward_token {
-                true => Vec::new(),
+                true => Few::new(),
                 false => places,
             },
             outputs: Vec::new(),

@@ -3,7 +3,7 @@
 //! Istio's algorithm for several rules, made strict: different tokens at different places are
 //! refused, so a second, unverified one never reaches an upstream behind a good one.
 
-use super::{Look, Stop};
+use super::{Few, Look, Stop};
 use crate::cache::{REFUSED_FOR, Refused, Verified};
 use crate::config::BindTokens;
 use crate::identity::{Confirmation, Identity};
@@ -23,7 +23,7 @@ pub(super) struct Authenticated<'r> {
     /// The rule that verified it, unless an authorization server did.
     pub by: Option<&'r JwtRule>,
     /// Where it stood, if it is not to be forwarded.
-    pub removed: Vec<Place<'r>>,
+    pub removed: Few<Place<'r>>,
     /// What tells the upstream of it.
     pub outputs: Vec<Change>,
 }
@@ -32,7 +32,7 @@ pub(super) struct Authenticated<'r> {
 #[derive(Default)]
 pub(super) struct Token<'r> {
     pub text: Option<Cow<'r, [u8]>>,
-    pub places: Vec<Place<'r>>,
+    pub places: Few<Place<'r>>,
 }
 
 /// Why a rule does not accept a token.
@@ -82,19 +82,19 @@ impl<'a> Look<'a> {
         let own = api_rule
             .and_then(ApiRule::jwt)
             .map(|it| &it.authentications);
-        let mut attached: Vec<&'a Entry<JwtRule>> = Vec::new();
+        let mut attached: Few<&'a Entry<JwtRule>> = Few::new();
         let entries = sites.iter().flat_map(|site| &site.jwt_rules);
         for entry in entries.filter(|entry| entry.covers(reading.read_path())) {
             let at = attached.partition_point(|known| known.order <= entry.order);
             attached.insert(at, entry);
         }
         let own = own.into_iter().flatten().map(Rc::as_ref);
-        let rules: Vec<&'a JwtRule> = own
+        let rules: Few<&'a JwtRule> = own
             .chain(attached.iter().map(|entry| entry.item.as_ref()))
             .collect();
 
         let mut token = Token::default();
-        let mut candidates: Vec<&JwtRule> = Vec::new();
+        let mut candidates: Few<&JwtRule> = Few::new();
         for rule in &rules {
             if token.look_at(&rule.locations, self.request)? {
                 candidates.push(rule);
@@ -131,7 +131,7 @@ impl<'a> Look<'a> {
             bound => bound?,
         }
         let removed = match rule.forward_original_token {
-            true => Vec::new(),
+            true => Few::new(),
             false => places,
         };
         let outputs = outputs(rule, &text, &identity);

@@ -4,11 +4,15 @@
 //! slashes. A rule for `/admin` must hold against whichever of them stands behind the gateway, so
 //! each way is a reading, and what could be read further still (a second decoding) is refused.
 
+use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 
 /// The path can be read in ways that cannot be foreseen.
 #[derive(Debug, PartialEq, Eq)]
 pub struct UnreadablePath;
+
+/// All readings of a path, which are mostly one.
+pub type Paths<'a> = SmallVec<[Cow<'a, [u8]>; 1]>;
 
 /// The longest path, in bytes, that is read in several ways; each reading is a copy.
 pub const MAX_UNUSUAL_BYTES: usize = 16 * 1024;
@@ -34,9 +38,9 @@ pub fn query_of(path: &[u8]) -> &[u8] {
 /// # Errors
 /// It is not such a path and longer than [`MAX_UNUSUAL_BYTES`]; or after one decoding an escape for
 /// `/`, `\`, `.`, `;`, `%` or NUL is left, or there is a NUL or overlong UTF-8 in it.
-pub fn readings(path: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, UnreadablePath> {
+pub fn readings(path: &[u8]) -> Result<Paths<'_>, UnreadablePath> {
     if is_plain(path) {
-        return Ok(vec![Cow::Borrowed(path)]);
+        return Ok(smallvec![Cow::Borrowed(path)]);
     }
     if path.len() > MAX_UNUSUAL_BYTES {
         return Err(UnreadablePath);
@@ -48,7 +52,7 @@ pub fn readings(path: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, UnreadablePath> {
     if leaves_escapes(&decoded) || odd(&decoded) || odd(&twice) {
         return Err(UnreadablePath);
     }
-    let mut readings = vec![Cow::Borrowed(path)];
+    let mut readings: Paths<'_> = smallvec![Cow::Borrowed(path)];
     // Servers drop parameters before or after they decode; an escaped `;` tells them apart.
     let unparameterized = drop_parameters(path);
     let then_decoded = decode(&unparameterized);

@@ -116,7 +116,7 @@ impl<'a> Walk<'a> {
             world,
             sites,
             api,
-            readings: readings.unwrap_or_default(),
+            readings: readings.unwrap_or_default().into_vec(),
         }
     }
 

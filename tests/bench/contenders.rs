@@ -14,6 +14,7 @@ use crate::{
 };
 
 /// What every contender but the first guards.
+#[derive(Clone)]
 pub struct Guarded {
     pub issuer: String,
     /// The key set, as text.
@@ -28,6 +29,7 @@ pub struct Guarded {
 pub const ISSUER: &str = "issuer";
 
 /// Who may do what: any token of the issuer, this method, on this authority and path.
+#[derive(Clone)]
 pub struct Rule {
     pub authority: String,
     pub method: String,
@@ -63,8 +65,9 @@ const WARM: &str = "Portcullis, warm";
 const NATIVE_COLD_RS256: &str = "jwt_authn without cache + rbac, cold RS256";
 const NATIVE_COLD_ES256: &str = "jwt_authn without cache + rbac, cold ES256";
 
-/// All of them, in the order in which they are measured.
-pub fn all(guarded: &Guarded) -> Vec<Contender> {
+/// All of them, in the order in which they are measured; `sent` tells the rule that is for the
+/// requests which they get.
+pub fn all(guarded: &Guarded, sent: impl Fn(&Rule) -> bool) -> Vec<Contender> {
     use Tokens::{ManyEs256, ManyRs256, One};
     let native = |cached| envoy_native::filters(guarded, cached);
     let ours = |module: Option<&str>, name: &str| vec![portcullis(guarded, module, name)];
@@ -79,6 +82,16 @@ pub fn all(guarded: &Guarded) -> Vec<Contender> {
         )
         .against(WARM),
     ];
+    // What all the other rules cost us.
+    if guarded.rules.len() > 1 {
+        let rules = guarded.rules.iter().filter(|rule| sent(rule)).cloned();
+        let one = Guarded {
+            rules: rules.collect(),
+            ..guarded.clone()
+        };
+        let ours = vec![portcullis(&one, None, "one-rule")];
+        all.push(Contender::new("Portcullis with one rule, warm", One, ours).against(NATIVE_WARM));
+    }
     // Other builds of the module, to see what a change gives; they may do less, such as nothing.
     for module in env::var("BENCH_MODULES")
         .unwrap_or_default()

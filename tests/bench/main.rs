@@ -27,6 +27,8 @@ use wrk::Target;
 const AUTHORITY: &str = "bench.example.com";
 const PATH: &str = "/items/1";
 const CLIENT: (&str, &str) = ("bench", "bench-secret");
+/// Rules for each authority, if there are several authorities; [`PATH`] is one of theirs.
+const RULES_EACH: u32 = 10;
 const WARM_UP_SECONDS: u32 = 1;
 /// More than the requests that wrk has under way when it ends.
 const UNCOUNTED: usize = 64;
@@ -53,13 +55,11 @@ fn main() {
         jwks: issuer.jwks().to_string(),
         introspection_url: format!("{}/oauth2/introspect", issuer.url),
         client: CLIENT,
-        rules: vec![Rule {
-            authority: AUTHORITY.to_owned(),
-            method: "GET".to_owned(),
-            path: PATH.to_owned(),
-        }],
+        rules: rules(number_from_environment("BENCH_AUTHORITIES", 1)),
     };
-    let mut contenders = contenders::all(&guarded);
+    let rules = guarded.rules.len();
+    let sent = |rule: &Rule| rule.authority == AUTHORITY && rule.path == PATH;
+    let mut contenders = contenders::all(&guarded, sent);
     contenders.retain(|one| one.name == NO_FILTER || one.name.contains(&only));
     eprintln!("bench: signing tokens");
     let kinds: BTreeSet<_> = contenders.iter().map(|one| one.tokens).collect();
@@ -114,6 +114,7 @@ fn main() {
         &[
             ("machine", machine()),
             ("Envoy", format!("{version}, one worker")),
+            ("rules", rules.to_string()),
             ("rounds", format!("{rounds} of {seconds} s, medians")),
             ("CPU time taken by other guests of the host", stolen),
             (
@@ -125,6 +126,25 @@ fn main() {
     println!("{table}");
     write_results("results.md", &table);
     write_results("results.json", &format!("{json:#}\n"));
+}
+
+/// One rule for the request that is sent; of more authorities ten each, with that one in the middle.
+fn rules(authorities: u32) -> Vec<Rule> {
+    let rule = |authority: &str, path: String| Rule {
+        authority: authority.to_owned(),
+        method: "GET".to_owned(),
+        path,
+    };
+    if authorities == 1 {
+        return vec![rule(AUTHORITY, PATH.to_owned())];
+    }
+    let names = (0..authorities).map(|index| match index == authorities / 2 {
+        true => AUTHORITY.to_owned(),
+        false => format!("service-{index}.example.com"),
+    });
+    let each =
+        |name: String| (0..RULES_EACH).map(move |path| rule(&name, format!("/items/{path}")));
+    names.flat_map(each).collect()
 }
 
 /// Nothing is worth measuring that does not let a good token in and keep out who has none.

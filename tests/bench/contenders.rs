@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, env, path::Path};
 use serde_json::{Value, json};
 
 use crate::{
-    envoy_native,
+    authorizer, envoy_native,
     harness::{Filter, Listener, Plugin},
 };
 
@@ -62,6 +62,7 @@ pub enum Tokens {
 pub const NO_FILTER: &str = "no filter";
 const NATIVE_WARM: &str = "jwt_authn with cache + rbac, warm";
 const WARM: &str = "Portcullis, warm";
+const ASKING: &str = "ext_authz to a local HTTP authorizer, warm";
 const NATIVE_COLD_RS256: &str = "jwt_authn without cache + rbac, cold RS256";
 const NATIVE_COLD_ES256: &str = "jwt_authn without cache + rbac, cold ES256";
 
@@ -75,6 +76,7 @@ pub fn all(guarded: &Guarded, sent: impl Fn(&Rule) -> bool) -> Vec<Contender> {
         Contender::new(NO_FILTER, One, Vec::new()),
         Contender::new(NATIVE_WARM, One, native(true)),
         Contender::new(WARM, One, ours(None, "warm")).against(NATIVE_WARM),
+        Contender::new(ASKING, One, vec![authorizer::ext_authz()]).against(NATIVE_WARM),
         Contender::new(
             "Portcullis, introspected before",
             One,

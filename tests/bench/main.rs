@@ -6,6 +6,7 @@
 
 #[path = "../authorization_server/mod.rs"]
 mod authorization_server;
+mod authorizer;
 mod contenders;
 mod envoy_native;
 #[path = "../harness/mod.rs"]
@@ -17,6 +18,7 @@ mod wrk;
 use std::{collections::BTreeSet, env, fs, path::Path, path::PathBuf, time::Instant};
 
 use authorization_server::{AuthorizationServer, Client as OauthClient, IssuerOptions, Options};
+use authorizer::AUTHORIZER;
 use contenders::{Contender, Guarded, ISSUER, NO_FILTER, Rule, Tokens};
 use harness::{Envoy, Tool, Version, requirements};
 use report::Measured;
@@ -68,10 +70,13 @@ fn main() {
     if contenders.iter().any(|one| one.tokens == Tokens::One) {
         issuer.remember(&files.first(Tokens::One), issuer.claims(json!({})));
     }
+    let authorizer = authorizer::start();
     let listeners = contenders.iter().map(Contender::listener);
     let envoy = listeners
         .fold(
-            Envoy::builder(version).cluster(ISSUER, server.port()),
+            Envoy::builder(version)
+                .cluster(ISSUER, server.port())
+                .cluster(AUTHORIZER, authorizer.port()),
             harness::Builder::listener,
         )
         .start();

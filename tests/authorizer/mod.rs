@@ -2,7 +2,8 @@
 //!
 //! It answers as oauth2-proxy does with the flags of the tutorial (`skip-jwt-bearer-tokens`,
 //! `force-json-errors`, `upstream: static://200`), and verifies tokens with the keys that the issuer
-//! publishes. It remembers every request, and misbehaves on demand. It has no login and no cookies.
+//! publishes. It remembers every request, and misbehaves on demand. It has no login, and clears the
+//! cookie of whoever comes with one.
 //!
 //! ```ignore
 //! let authorizer = Authorizer::start(server.issuer("demo").clone(), "demo-client");
@@ -28,7 +29,7 @@ use std::{
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::any,
@@ -68,9 +69,12 @@ struct Verifier {
 /// Who sent a request, as headers.
 type Session = [(HeaderName, String); 5];
 
-/// What it sends with a 401.
+/// The cookie of its sessions.
+pub const COOKIE: &str = "_oauth2_proxy";
+
+/// What it sends with a 401 to whoever comes with a session, of which it knows none.
 pub const CLEARED_COOKIE: &str =
-    "_oauth2_proxy=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax";
+    "_oauth2_proxy=; Path=/; Domain=example.com; Max-Age=0; HttpOnly; SameSite=Lax";
 
 // === impl Authorizer ===
 
@@ -139,13 +143,20 @@ async fn authenticated(State(verifier): State<Arc<Verifier>>, headers: HeaderMap
     match verifier.session(&headers) {
         Some(session) => (session, "Authenticated").into_response(),
         None => {
-            let headers = [
-                (header::CONTENT_TYPE, "application/json"),
-                (header::SET_COOKIE, CLEARED_COOKIE),
-            ];
-            (StatusCode::UNAUTHORIZED, headers, "{}").into_response()
+            let json = [(header::CONTENT_TYPE, "application/json")];
+            let mut answer = (StatusCode::UNAUTHORIZED, json, "{}").into_response();
+            let mut cookies = headers.get_all(header::COOKIE).iter();
+            if cookies.any(|line| contains(line.as_bytes(), COOKIE.as_bytes())) {
+                let cleared = HeaderValue::from_static(CLEARED_COOKIE);
+                answer.headers_mut().insert(header::SET_COOKIE, cleared);
+            }
+            answer
         }
     }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
 async fn auth_only(State(verifier): State<Arc<Verifier>>, headers: HeaderMap) -> Response {

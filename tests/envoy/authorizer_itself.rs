@@ -97,10 +97,13 @@ fn answers_as_oauth2_proxy() {
     }
     let refused = client.get("/any").send().expect("an answer");
     assert_eq!((refused.status, refused.text().as_str()), (401, "{}"));
-    assert_eq!(
-        refused.header("set-cookie").as_deref(),
-        Some(CLEARED_COOKIE)
-    );
+    assert_eq!(refused.header("set-cookie"), None);
+    let stale = client
+        .get("/any")
+        .header("cookie", "a=b; _oauth2_proxy=stale");
+    let stale = stale.send().expect("an answer");
+    assert_eq!((stale.status, stale.text().as_str()), (401, "{}"));
+    assert_eq!(stale.header("set-cookie").as_deref(), Some(CLEARED_COOKIE));
     assert_eq!(refused.header("www-authenticate"), None);
 
     let own = |path| client.get(path).send().expect("an answer").status;

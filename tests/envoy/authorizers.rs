@@ -67,7 +67,9 @@ on_every_envoy! {
     /// A refusal is the authorizer's own: status, headers, cookies and body.
     fn a_refusal_is_passed_on(version) {
         let gateway = Gateway::start(version, json!({}));
-        let answer = gateway.ask("/headers", None);
+        let client = gateway.envoy.client("gateway");
+        let stale = client.get("/headers").authority(HOST).header("cookie", "_oauth2_proxy=stale");
+        let answer = stale.send().expect("an answer");
         assert_eq!((answer.status, answer.text().as_str()), (401, "{}"));
         assert_eq!(answer.header("content-type").as_deref(), Some("application/json"));
         assert_eq!(answer.header("set-cookie").as_deref(), Some(CLEARED_COOKIE));

@@ -177,7 +177,7 @@ on_every_envoy! {
         let values = [
             ("CLIENT_ID", DEMO_CLIENT),
             ("CLIENT_SECRET", "demo-secret"),
-            ("COOKIE_SECRET", "bm90LWEtc2VjcmV0LW5vdC1hLXNlY3JldA=="),
+            ("COOKIE_SECRET", "bm90LWEtc2VjcmV0LW5vdC1hLXNlY3JldC1ub3QtYS0="),
             ("DOMAIN_TO_EXPOSE_WORKLOADS", "published.example.com"),
             ("OIDC_ISSUER_URL", &issuer.iss),
             ("TOKEN_SCOPES", "openid"),

@@ -16,6 +16,7 @@ mod istiod;
 mod kubernetes;
 mod mesh;
 mod native;
+mod oauth2_proxy;
 mod table;
 #[path = "../demo/tutorials/mod.rs"]
 mod tutorials;
@@ -24,7 +25,7 @@ use std::{env, process::ExitCode};
 
 use harness::{
     Tool, Version, registry,
-    requirements::{FETCH_IMAGE, ISTIOCTL, PILOT_DISCOVERY, met},
+    requirements::{FETCH_IMAGE, ISTIOCTL, OAUTH2_PROXY, PILOT_DISCOVERY, met},
 };
 use table::Line;
 
@@ -43,7 +44,7 @@ const GATEWAY: [Tool; 4] = [
     Tool::Plugin,
 ];
 
-const PEERS: [Peer; 4] = [
+const PEERS: [Peer; 5] = [
     Peer {
         name: "istiod",
         version: "1.31",
@@ -67,6 +68,17 @@ const PEERS: [Peer; 4] = [
         version: "1.31",
         needs: &[ISTIOCTL, Tool::Kubectl],
         play: istioctl::play,
+    },
+    Peer {
+        name: "oauth2-proxy",
+        version: "7.15.6",
+        needs: &[
+            OAUTH2_PROXY,
+            Tool::Envoy(Version::V1_40),
+            Tool::Httpbin,
+            Tool::Plugin,
+        ],
+        play: oauth2_proxy::play,
     },
 ];
 

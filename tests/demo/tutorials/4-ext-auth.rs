@@ -3,10 +3,7 @@
 use serde_json::json;
 
 use super::{Body, Expected, Row, Tutorial, compiled, short_token, together};
-use crate::{
-    authorization_server::{AuthorizationServer, DEMO_CLIENT, now},
-    authorizer::CLEARED_COOKIE,
-};
+use crate::authorization_server::{AuthorizationServer, DEMO_CLIENT, now};
 
 const MANIFESTS: [&str; 3] = [
     include_str!("../../../wasmplugin/tutorials/4-ext-auth/original/apirule.yaml"),
@@ -59,10 +56,10 @@ pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
         ),
         routes: Vec::new(),
         rows: vec![
-            headers(EXT_AUTH, by_authorizer()),
+            headers(EXT_AUTH, unauthorized()),
             headers(EXT_AUTH, httpbins_view(EXT_AUTH)).token("valid token", &valid),
-            headers(EXT_AUTH, by_authorizer()).token("token for another client", &other),
-            headers(EXT_AUTH, by_authorizer()).token("expired token", &expired),
+            headers(EXT_AUTH, unauthorized()).token("token for another client", &other),
+            headers(EXT_AUTH, unauthorized()).token("expired token", &expired),
             Row::get(EXT_AUTH, "/robots.txt", httpbins_robots())
                 .caller("no token, open in oauth2-proxy"),
             headers(INLINE, unauthorized()),
@@ -88,11 +85,6 @@ pub fn tutorial(server: &AuthorizationServer) -> Tutorial {
 /// Refused as oauth2-proxy refuses.
 fn unauthorized() -> Expected {
     Expected::new(401, Body::Text("{}")).header("content-type", "application/json")
-}
-
-/// Refused by the authorizer, all of whose headers reach the caller.
-fn by_authorizer() -> Expected {
-    unauthorized().header("set-cookie", CLEARED_COOKIE)
 }
 
 fn httpbins_robots() -> Expected {

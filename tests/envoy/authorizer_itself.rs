@@ -118,7 +118,7 @@ fn answers_as_oauth2_proxy() {
         ("GET", "/any?q=1")
     );
     assert_eq!(seen[0].headers["authorization"], format!("Bearer {token}"));
-    assert_eq!(seen.len(), 7);
+    assert_eq!(seen.len(), 8);
 }
 
 #[test]

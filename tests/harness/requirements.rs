@@ -43,6 +43,9 @@ pub const FETCH_IMAGE: Tool = Tool::Peer("istio-1.31/fetch-image");
 /// The authorizer of tutorial 4.
 pub const OAUTH2_PROXY: Tool = Tool::Peer("oauth2-proxy-7.15.6/oauth2-proxy");
 
+/// The authorization server of tutorial 5.
+pub const HYDRA: Tool = Tool::Peer("hydra-2.3.0/hydra");
+
 /// Whether all tools are there; if not, says so, or panics under `REQUIRE=all`.
 pub fn met(test: &str, tools: &[Tool]) -> bool {
     let Some(missing) = tools.iter().find(|tool| !tool.is_there()) else {

@@ -10,6 +10,7 @@ mod authorizer;
 mod gateway;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod hydra;
 mod image_fetcher;
 mod istioctl;
 mod istiod;
@@ -25,7 +26,7 @@ use std::{env, process::ExitCode};
 
 use harness::{
     Tool, Version, registry,
-    requirements::{FETCH_IMAGE, ISTIOCTL, OAUTH2_PROXY, PILOT_DISCOVERY, met},
+    requirements::{FETCH_IMAGE, HYDRA, ISTIOCTL, OAUTH2_PROXY, PILOT_DISCOVERY, met},
 };
 use table::Line;
 
@@ -44,7 +45,7 @@ const GATEWAY: [Tool; 4] = [
     Tool::Plugin,
 ];
 
-const PEERS: [Peer; 5] = [
+const PEERS: [Peer; 6] = [
     Peer {
         name: "istiod",
         version: "1.31",
@@ -79,6 +80,17 @@ const PEERS: [Peer; 5] = [
             Tool::Plugin,
         ],
         play: oauth2_proxy::play,
+    },
+    Peer {
+        name: "hydra",
+        version: "2.3.0",
+        needs: &[
+            HYDRA,
+            Tool::Envoy(Version::V1_40),
+            Tool::Httpbin,
+            Tool::Plugin,
+        ],
+        play: hydra::play,
     },
 ];
 

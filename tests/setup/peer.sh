@@ -11,6 +11,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 list=tests/setup/peers/$1
 version=$(sed -n 's|^// version: ||p' "$list/go.mod")
+tags=$(sed -n 's|^// tags: ||p' "$list/go.mod")
 folder=$PWD/.tools/$1-$version
 stamp=$(find "$list" -type f | sort | xargs cat | cksum)
 if [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ]; then
@@ -25,8 +26,8 @@ echo "setup: building $1 $version, which takes some minutes the first time"
 rm -rf "$folder"
 mkdir -p "$folder"
 cd "$list"
-go build -mod=readonly -trimpath -ldflags='-s -w' -o "$folder/" tool
+go build -mod=readonly -tags "$tags" -trimpath -ldflags='-s -w' -o "$folder/" tool
 if [ -n "$(go list ./... 2>/dev/null)" ]; then
-    go build -mod=readonly -trimpath -ldflags='-s -w' -o "$folder/" ./...
+    go build -mod=readonly -tags "$tags" -trimpath -ldflags='-s -w' -o "$folder/" ./...
 fi
 echo "$stamp" >"$folder/stamp"

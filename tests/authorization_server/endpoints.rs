@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::{
     client_auth::{Refusal, authenticate},
+    codes::{authorize, redeem},
     faults::{Order, Switches, misbehave},
     options::TokenFormat,
     tokens::{Issuer, now, random},
@@ -67,6 +68,7 @@ fn issuer_routes(issuer: Arc<Issuer>) -> Router {
             "/jwks",
             get(|State(issuer): State<Arc<Issuer>>| async move { Json(issuer.jwks()) }),
         )
+        .route("/oauth2/authorize", get(authorize))
         .route("/oauth2/token", post(token))
         .route("/oauth2/introspect", post(introspect))
         .route("/rotate-keys", post(rotate_keys))
@@ -78,30 +80,32 @@ async fn discovery(State(issuer): State<Arc<Issuer>>) -> Json<Value> {
     Json(json!({
         "issuer": issuer.iss,
         "jwks_uri": issuer.jwks_uri(),
+        "authorization_endpoint": format!("{url}/oauth2/authorize"),
         "token_endpoint": format!("{url}/oauth2/token"),
         "introspection_endpoint": format!("{url}/oauth2/introspect"),
-        "grant_types_supported": ["client_credentials"],
-        "response_types_supported": ["token"],
+        "grant_types_supported": ["authorization_code", "client_credentials"],
+        "response_types_supported": ["code", "token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
     }))
 }
 
-/// RFC 6749 4.4, client credentials; besides the standard fields, `audience` and `token_format`.
+/// RFC 6749 4.1.3, a code; and 4.4, client credentials; besides the standard fields, `audience` and `token_format`.
 async fn token(State(issuer): State<Arc<Issuer>>, request: Request) -> Result<Response, Refusal> {
     let (headers, fields) = read_form(request).await?;
     let client = authenticate(&issuer.clients, &headers, &fields)?;
-    match field(&fields, "grant_type")? {
-        Some("client_credentials") => {}
+    let id_token = match field(&fields, "grant_type")? {
+        Some("client_credentials") => None,
+        Some("authorization_code") => Some(redeem(&issuer, client, &fields)?),
         Some(_) => {
             return Err(Refusal::new(
                 "unsupported_grant_type",
-                "only client_credentials is known",
+                "authorization_code and client_credentials are known",
             ));
         }
         None => return Err(Refusal::new("invalid_request", "grant_type is missing")),
-    }
+    };
     let format = match field(&fields, "token_format")? {
         None => client.tokens,
         Some(text) => TokenFormat::parse(text)
@@ -134,12 +138,15 @@ async fn token(State(issuer): State<Arc<Issuer>>, request: Request) -> Result<Re
         TokenFormat::Opaque => random(),
     };
     issuer.remember(&token, claims);
-    let answer = json!({
+    let mut answer = json!({
         "access_token": token,
         "token_type": "Bearer",
         "expires_in": TOKEN_LIFETIME_SECONDS,
         "scope": scope,
     });
+    if let Some(id_token) = id_token {
+        answer["id_token"] = id_token.into();
+    }
     Ok((
         [
             (header::CACHE_CONTROL, "no-store"),

@@ -13,7 +13,8 @@
 //! | path, at the root for the first issuer or under `/issuers/NAME` | |
 //! |---|---|
 //! | `GET /.well-known/openid-configuration`, `GET /jwks` | discovery, key set |
-//! | `POST /oauth2/token`, `POST /oauth2/introspect` | RFC 6749 4.4, RFC 7662 |
+//! | `GET /oauth2/authorize` | RFC 6749 4.1; nobody is asked |
+//! | `POST /oauth2/token`, `POST /oauth2/introspect` | RFC 6749 4.1.3 and 4.4, RFC 7662 |
 //! | `POST /rotate-keys?keep_old=true` | new keys |
 //! | `GET /healthz`, `GET /counts`, `PUT /faults` | at the root only; see `faults.rs` |
 #![allow(
@@ -22,6 +23,7 @@
 )]
 
 mod client_auth;
+mod codes;
 mod endpoints;
 mod faults;
 mod keys;

@@ -14,6 +14,7 @@ use jwt_simple::algorithms::HS256Key;
 use serde_json::{Map, Value, json};
 
 use super::{
+    codes::Login,
     keys::{Key, KeyRing},
     options::Client,
 };
@@ -28,6 +29,8 @@ pub struct Issuer {
     pub(super) clients: Vec<Client>,
     keys: Mutex<KeyRing>,
     issued: Mutex<HashMap<String, Value>>,
+    /// By the code.
+    logins: Mutex<HashMap<String, Login>>,
 }
 
 /// RSA keys have places in the process (see `keys.rs`); rotated ones start behind the issuers' own.
@@ -44,6 +47,7 @@ impl Issuer {
             clients: options.clients.clone(),
             keys: Mutex::new(KeyRing::new(&options.name, place)),
             issued: Mutex::default(),
+            logins: Mutex::default(),
         }
     }
 
@@ -59,6 +63,11 @@ impl Issuer {
 
     pub fn keys(&self) -> MutexGuard<'_, KeyRing> {
         self.keys.lock().expect("no panic while held")
+    }
+
+    /// Logins whose code was not redeemed.
+    pub(super) fn logins(&self) -> MutexGuard<'_, HashMap<String, Login>> {
+        self.logins.lock().expect("no panic while held")
     }
 
     /// New keys with new `kid`s; the old ones stay in the key set or vanish from it.

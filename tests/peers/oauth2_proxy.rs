@@ -11,7 +11,8 @@ use crate::{
     authorization_server::{AuthorizationServer, DEMO_CLIENT, Options, bind},
     authorizer::COOKIE,
     harness::{
-        Client, Envoy, Plugin, Version, httpbin, process::Process, requirements::OAUTH2_PROXY, wait,
+        Client, Envoy, Plugin, Response, Version, httpbin, process::Process,
+        requirements::OAUTH2_PROXY, wait,
     },
     table::Line,
     tutorials::{self, AUTHORIZATION_SERVER, AUTHORIZER, Tutorial, client_certificate},
@@ -47,13 +48,12 @@ const FLAGS: [&str; 18] = [
     "--upstream=static://200",
 ];
 
+const AUTHORITY: &str = "ext-auth.example.com";
 const GATEWAY: &str = "gateway";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// As the tutorial has it: a caller who may not in is told so, and never sent away to log in.
 const FOR_PROGRAMS: [&str; 2] = ["--force-json-errors=true", "--login-url=static://401"];
-
-const LOGIN: &str = "https://idp.example.com/authorize";
 
 /// Plays it all.
 pub fn play() -> Vec<Line> {
@@ -94,20 +94,77 @@ pub fn play() -> Vec<Line> {
     gateway.assert_no_wasm_failures();
     drop(gateway);
 
-    // For a browser: it is sent to the login, with a cookie that it must bring back.
-    let own = format!("--oidc-jwks-url={}", server.issuer("demo").jwks_uri());
-    let redeem = format!("--redeem-url={}/oauth2/token", server.url());
-    let login = format!("--login-url={LOGIN}");
-    let flags = ["--skip-oidc-discovery=true", &own, &redeem, &login];
-    let proxy = Oauth2Proxy::start(&server, &flags);
+    let proxy = Oauth2Proxy::start(&server, &[]);
     let gateway = self::gateway(&server, &proxy, &tutorials);
-    let got = ask(&gateway.client(GATEWAY), "/headers", None);
-    lines.push(Line::new(
+    lines.extend(browser(&server, &gateway.client(GATEWAY)));
+    gateway.assert_no_wasm_failures();
+    lines
+}
+
+/// Without the tutorial's flags for programs a browser is sent to the login, comes back with a code,
+/// gets a cookie, and is let in with it.
+fn browser(server: &AuthorizationServer, client: &Client) -> Vec<Line> {
+    let login = format!("{}/oauth2/authorize", server.issuer("demo").url);
+    let mut lines = vec![Line::new(
         "/headers, a browser",
-        format!("302 to {LOGIN}, {COOKIE}_csrf set"),
+        format!("302 to {login}, {COOKIE}_csrf set"),
+        ask(client, "/headers", None),
+    )];
+    let get = |client: &Client, path: &str, cookie: &str| {
+        let request = client.get(path).authority(AUTHORITY);
+        request.header("cookie", cookie).send().expect("an answer")
+    };
+    let target = |answer: &Response| {
+        let location = answer.header("location").unwrap_or_default();
+        let (_, rest) = location.split_once("//").unwrap_or_default();
+        rest.find('/')
+            .map_or(location.clone(), |at| rest[at..].to_owned())
+    };
+    // Of that name, since the one of the login goes when that of the session comes.
+    let cookie = |answer: &Response, name: &str| {
+        let lines = answer
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "set-cookie");
+        let mut set = lines.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+        let whole = set.find(|it| it.strip_prefix(name).is_some_and(|it| it.starts_with('=')));
+        whole
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let sent_away = get(client, "/headers", "");
+    let logged_in = get(&Client::new(server.port()), &target(&sent_away), "");
+    let brought = cookie(&sent_away, &format!("{COOKIE}_csrf"));
+    let back = get(client, &target(&logged_in), &brought);
+    let session = cookie(&back, COOKIE);
+    let (name, value) = session.split_once('=').unwrap_or_default();
+    let got = format!("{}, {name} set", back.status);
+    lines.push(Line::new(
+        "the login's code",
+        format!("302, {COOKIE} set"),
         got,
     ));
-    gateway.assert_no_wasm_failures();
+    for (what, session, expected) in [
+        ("the session's cookie", session.clone(), 200),
+        (
+            "a cookie of nobody's",
+            format!(
+                "{name}={}",
+                value.replace(|it: char| it.is_lowercase(), "a")
+            ),
+            302,
+        ),
+    ] {
+        let got = get(client, "/headers", &session).status;
+        lines.push(Line::new(
+            format!("/headers, {what}"),
+            expected.to_string(),
+            got.to_string(),
+        ));
+    }
     lines
 }
 
@@ -116,7 +173,7 @@ const CLEARED: &str =
 
 /// What a caller without a token gets, in one line: status, where to, and what cookie.
 fn ask(client: &Client, path: &str, cookie: Option<String>) -> String {
-    let mut request = client.get(path).authority("ext-auth.example.com");
+    let mut request = client.get(path).authority(AUTHORITY);
     if let Some(cookie) = cookie {
         request = request.header("cookie", cookie);
     }

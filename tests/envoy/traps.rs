@@ -202,6 +202,9 @@ on_every_envoy! {
     }
 }
 
+/// So often a client under load asks by the same connection.
+const PER_CONNECTION: usize = 100;
+
 /// What Envoy does after a trap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Policy {
@@ -340,8 +343,16 @@ impl Gate {
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let client = self.envoy.client("gateway");
-                    while !done.load(Ordering::Relaxed) {
+                    let mut client = self.envoy.client("gateway");
+                    for turn in 1_usize.. {
+                        if done.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        // Now and then by another connection, which the kernel may give to a worker
+                        // that has none yet.
+                        if turn.is_multiple_of(PER_CONNECTION) {
+                            client = self.envoy.client("gateway");
+                        }
                         let statuses = self.ask_closed(&client);
                         let mut seen = seen.lock().expect("no panic while held");
                         for (place, status) in statuses.into_iter().enumerate() {

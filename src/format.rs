@@ -181,7 +181,6 @@ mod tests {
     use super::*;
     use crate::request::{Headers, UNKNOWN_CONNECTION};
     use serde_json::json;
-    use std::rc::Rc;
 
     #[test]
     fn gaps_are_filled() {
@@ -198,7 +197,7 @@ mod tests {
         }
         let request = Request::read(&headers, &UNKNOWN_CONNECTION).unwrap();
         let claims = json!({"sub": "ada", "a": {"b": "c"}, "n": 10, "l": ["x", 1], "e": "\u{e9}"});
-        let identity = Identity::new(Rc::new(claims), Rc::from([]));
+        let identity = Identity::of(claims);
         for (format, expected) in [
             ("text", Some("text")),
             ("100%%", Some("100%")),

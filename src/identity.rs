@@ -6,15 +6,24 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::rc::Rc;
 
 /// The verified claims of a token (RFC 7519, 4).
 #[derive(Clone, Debug)]
 pub struct Identity {
-    claims: Rc<Value>,
+    claims: Rc<ClaimsSet>,
     /// Claims at the top level whose text is a list, as the rule that verified the token says.
     space_delimited: Rc<[String]>,
+}
+
+/// The claims of a token, verified or not, with those read out that nearly every rule asks for.
+#[derive(Debug)]
+pub struct ClaimsSet {
+    all: Value,
+    issuer: Option<Box<str>>,
+    subject: Option<Box<str>>,
+    confirmation: Confirmation,
 }
 
 /// What a token is bound to (`cnf`; RFC 7800, 3.1).
@@ -39,7 +48,7 @@ const SPACE_DELIMITED: [&str; 2] = ["scope", "permission"];
 impl Identity {
     /// From claims that somebody has verified.
     #[must_use]
-    pub(crate) fn new(claims: Rc<Value>, space_delimited: Rc<[String]>) -> Self {
+    pub(crate) fn new(claims: Rc<ClaimsSet>, space_delimited: Rc<[String]>) -> Self {
         Self {
             claims,
             space_delimited,
@@ -49,47 +58,32 @@ impl Identity {
     /// `iss`
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
-        self.claims.get("iss")?.as_str()
+        self.claims.issuer()
     }
 
     /// `sub`
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.claims.get("sub")?.as_str()
+        self.claims.subject()
     }
 
     /// What the token is bound to.
     #[must_use]
-    pub fn confirmation(&self) -> Confirmation {
-        let members = match self.claims.get("cnf") {
-            None => return Confirmation::None,
-            Some(Value::Object(members)) => members,
-            Some(_) => return Confirmation::Other,
-        };
-        if KEYS.iter().any(|name| members.contains_key(*name)) {
-            return Confirmation::Other;
-        }
-        let Some(thumbprint) = members.get("x5t#S256") else {
-            return Confirmation::None;
-        };
-        let digest = thumbprint
-            .as_str()
-            .and_then(|text| BASE64URL.decode(text).ok());
-        let digest = digest.and_then(|bytes| bytes.try_into().ok());
-        digest.map_or(Confirmation::Other, Confirmation::Certificate)
+    pub fn confirmation(&self) -> &Confirmation {
+        &self.claims.confirmation
     }
 
     /// A claim, by the names on the way to it.
     #[must_use]
     pub fn claim(&self, path: &[String]) -> Option<&Value> {
         path.iter()
-            .try_fold(self.claims.as_ref(), |value, name| value.get(name.as_str()))
+            .try_fold(&self.claims.all, |value, name| value.get(name.as_str()))
     }
 
     /// The words of a claim at the top level: the parts of a text between spaces, or the texts in a
     /// list.
     pub fn words<'a>(&'a self, claim: &str) -> impl Iterator<Item = &'a str> {
-        texts(self.claims.get(claim), true)
+        texts(self.claims.all.get(claim), true)
     }
 
     /// The texts of a claim: itself, its parts if it is separated by spaces, or those in a list.
@@ -101,6 +95,56 @@ impl Identity {
                 SPACE_DELIMITED.contains(&name.as_str()) || self.space_delimited.contains(name)
             });
         texts(claim, splits)
+    }
+}
+
+// === impl ClaimsSet ===
+
+impl ClaimsSet {
+    /// Reads out what is asked for most.
+    pub(crate) fn new(claims: Map<String, Value>) -> Self {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(Into::into);
+        Self {
+            issuer: text("iss"),
+            subject: text("sub"),
+            confirmation: Confirmation::read(claims.get("cnf")),
+            all: Value::Object(claims),
+        }
+    }
+
+    /// `iss`
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// `sub`
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+}
+
+// === impl Confirmation ===
+
+impl Confirmation {
+    fn read(claim: Option<&Value>) -> Self {
+        let members = match claim {
+            None => return Self::None,
+            Some(Value::Object(members)) => members,
+            Some(_) => return Self::Other,
+        };
+        if KEYS.iter().any(|name| members.contains_key(*name)) {
+            return Self::Other;
+        }
+        let Some(thumbprint) = members.get("x5t#S256") else {
+            return Self::None;
+        };
+        let digest = thumbprint
+            .as_str()
+            .and_then(|text| BASE64URL.decode(text).ok());
+        let digest = digest.and_then(|bytes| bytes.try_into().ok());
+        digest.map_or(Self::Other, Self::Certificate)
     }
 }
 
@@ -124,13 +168,27 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    impl Identity {
+        /// Whoever these claims are of, none of which is a list separated by spaces but those that
+        /// always are.
+        pub(crate) fn of(claims: Value) -> Self {
+            let Value::Object(claims) = claims else {
+                panic!("no claims: {claims}");
+            };
+            Self::new(Rc::new(ClaimsSet::new(claims)), Rc::from([]))
+        }
+    }
+
     #[test]
     fn texts_of_claims() {
         let claims = json!({
             "text": "a b", "scope": "a  b", "groups": "c d", "list": ["e", 1, "f g"],
             "nested": {"scope": "a b", "deeper": {"x": "y"}}, "a.b": "dot", "number": 1, "empty": "",
         });
-        let identity = Identity::new(Rc::new(claims), Rc::from(["groups".to_owned()]));
+        let identity = Identity {
+            space_delimited: Rc::from(["groups".to_owned()]),
+            ..Identity::of(claims)
+        };
         for (path, expected) in [
             (&["text"][..], &["a b"][..]),
             (&["scope"], &["a", "b"]),

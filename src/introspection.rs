@@ -5,7 +5,7 @@
 
 use crate::call::{HttpCall, HttpReply, MAX_REPLY, no_answer};
 use crate::config::{Credential, FromHeader, IntrospectionProvider, Secret, TokenFrom};
-use crate::identity::Identity;
+use crate::identity::{ClaimsSet, Identity};
 use crate::json;
 use crate::keys::Endpoint;
 use crate::policy::ScopeStrategy;
@@ -48,7 +48,7 @@ pub struct Introspection {
     misused: bool,
     expires: Option<u64>,
     not_before: Option<u64>,
-    claims: Rc<Value>,
+    claims: Rc<ClaimsSet>,
     /// How long the reply was, in bytes.
     pub size: usize,
 }
@@ -215,7 +215,7 @@ impl Provider {
             misused,
             expires,
             not_before,
-            claims: Rc::new(Value::Object(members)),
+            claims: Rc::new(ClaimsSet::new(members)),
             size,
         })
     }

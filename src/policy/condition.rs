@@ -147,7 +147,6 @@ mod tests {
     use crate::identity::Identity;
     use crate::request::{Headers, UNKNOWN_CONNECTION};
     use serde_json::{Value, json};
-    use std::rc::Rc;
 
     fn condition(rule: &Value) -> Condition {
         let policy = json!({"name": "p", "namespace": "n", "rules": [rule]});
@@ -164,7 +163,7 @@ mod tests {
         let (condition, headers) = (condition(rule), Headers::default());
         let holds = requests.iter().map(|(authority, method, path, principal)| {
             let claims = principal.map(|(iss, sub)| json!({"iss": iss, "sub": sub}));
-            let identity = claims.map(|it| Identity::new(Rc::new(it), Rc::from([])));
+            let identity = claims.map(Identity::of);
             Truth::True
                 == condition.truth(&Facts {
                     authority: authority.as_bytes(),

@@ -76,10 +76,9 @@ impl RequestPrincipal {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
-    use std::rc::Rc;
 
     fn identity(claims: Value) -> Identity {
-        Identity::new(Rc::new(claims), Rc::from([]))
+        Identity::of(claims)
     }
 
     #[test]

@@ -115,7 +115,6 @@ mod tests {
     use super::ScopeStrategy::{Exact, Hierarchic, None as NoCheck, Wildcard};
     use super::*;
     use serde_json::json;
-    use std::rc::Rc;
 
     #[test]
     fn strategies_are_those_of_fosite() {
@@ -143,7 +142,7 @@ mod tests {
             (Wildcard, "a.b", "a.b.c", false),
             (Wildcard, "*.*", "a", false),
         ] {
-            let identity = Identity::new(Rc::new(json!({"scope": granted})), Rc::from([]));
+            let identity = Identity::of(json!({"scope": granted}));
             let scopes = RequiredScopes::of_introspection(&[required.to_owned()], strategy);
             let found = scopes.unwrap().granted_to(&identity);
             assert_eq!(
@@ -169,7 +168,7 @@ mod tests {
             (json!({"scope": 1}), false),
             (json!({}), false),
         ] {
-            let identity = Identity::new(Rc::new(claims.clone()), Rc::from([]));
+            let identity = Identity::of(claims.clone());
             let scopes = RequiredScopes::of_jwt(&["a".to_owned(), "b".to_owned()], Exact);
             assert_eq!(scopes.unwrap().granted_to(&identity), expected, "{claims}");
         }
@@ -177,7 +176,7 @@ mod tests {
 
     #[test]
     fn only_a_rule_on_jwts_knows_prefixes() {
-        let identity = Identity::new(Rc::new(json!({"scope": "reader"})), Rc::from([]));
+        let identity = Identity::of(json!({"scope": "reader"}));
         let required = ["read*".to_owned()];
         let of_jwt = RequiredScopes::of_jwt(&required, Exact).unwrap();
         let of_introspection = RequiredScopes::of_introspection(&required, Exact).unwrap();

@@ -5,7 +5,7 @@
 //! may be relied on before [`verify`] has accepted the signature.
 
 use super::signature::{Algorithm, Verifier};
-use crate::identity::Identity;
+use crate::identity::{ClaimsSet, Identity};
 use crate::json;
 use crate::keys::KeySet;
 use crate::verdict::Reason;
@@ -38,12 +38,11 @@ pub struct Jwt<'t> {
     signature: Vec<u8>,
 }
 
-/// The claims of a token, with those that decide whether it is valid read out.
+/// The claims of a token, with those read out that decide whether it is valid.
 #[derive(Debug)]
 pub struct Claims {
     /// All of them; to be used once the token is verified.
-    all: Rc<Value>,
-    issuer: Option<Box<str>>,
+    all: Rc<ClaimsSet>,
     expires: Option<u64>,
     not_before: Option<u64>,
     audiences: Vec<String>,
@@ -212,10 +211,8 @@ impl Claims {
             }
             Some(only) => vec![audience(only)?],
         };
-        let issuer = claims.get("iss").and_then(Value::as_str);
         Ok(Self {
-            issuer: issuer.map(Into::into),
-            all: Rc::new(Value::Object(claims)),
+            all: Rc::new(ClaimsSet::new(claims)),
             expires,
             not_before,
             audiences,
@@ -226,7 +223,7 @@ impl Claims {
     /// `iss`
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
-        self.issuer.as_deref()
+        self.all.issuer()
     }
 
     /// Who sent the token, once its signature was found good by a rule that says which claims are
@@ -248,8 +245,7 @@ impl Claims {
         if demands.expiration && self.expires.is_none() {
             return Err(Reason::TokenExpirationMissing);
         }
-        let subject = || self.all.get("sub").and_then(Value::as_str);
-        if demands.subject && subject().is_none_or(str::is_empty) {
+        if demands.subject && self.all.subject().is_none_or(str::is_empty) {
             return Err(Reason::TokenSubjectMissing);
         }
         let (now, skew) = (now.as_secs(), demands.clock_skew.as_secs());

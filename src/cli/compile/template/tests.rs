@@ -8,7 +8,6 @@ use crate::introspection::Provider;
 use crate::request::{Headers, Request, UNKNOWN_CONNECTION};
 use proptest::prelude::*;
 use serde_json::json;
-use std::rc::Rc;
 use std::time::Duration;
 
 fn value(template: &str, extra: Extra) -> Result<String, String> {
@@ -186,7 +185,7 @@ fn claims_are_read_where_the_token_or_the_reply_has_them() {
         .judge(&known.unwrap(), Duration::from_secs(1))
         .unwrap();
     let claims = json!({"sub": "bob", "email": "b@c", "ext": {"email": "wrong"}, "aud": "z"});
-    let token = Identity::new(Rc::new(claims), Rc::from([]));
+    let token = Identity::of(claims);
     for (template, of_reply, of_token) in [
         ("{{ .Subject }}", Some("ada"), Some("bob")),
         ("{{ .Extra.username }}", Some("Ada"), None),
@@ -216,7 +215,7 @@ proptest! {
     #[test]
     fn text_stays_what_it_is(text in "[ -~]*") {
         prop_assume!(!text.contains("{{"));
-        let nobody = Identity::new(Rc::new(json!({})), Rc::from([]));
+        let nobody = Identity::of(json!({}));
         let expected = Some(text.clone()).filter(|text| !text.is_empty());
         prop_assert_eq!(filled(&text, Extra::Unknown, &nobody), expected);
     }

@@ -163,7 +163,7 @@ impl<'a> Walk<'a> {
             (BindTokens::Off, _) | (BindTokens::IfPresent, Confirmation::None) => return None,
             (_, Confirmation::Certificate(digest)) => Ok(format!(
                 "bound to the certificate with the SHA-256 `{}`",
-                hex(&digest)
+                hex(digest)
             )),
             (_, Confirmation::None) => {
                 Err("`bindTokens: required` demands a token that is bound to a certificate")
@@ -179,7 +179,7 @@ impl<'a> Walk<'a> {
         };
         let entry = |outcome| Entry::new("binding of the token (`cnf`)", outcome);
         Some(match (demanded, identity.confirmation(), digest) {
-            (Ok(_), Confirmation::Certificate(wanted), Some(digest)) if wanted == digest => {
+            (Ok(_), Confirmation::Certificate(wanted), Some(digest)) if *wanted == digest => {
                 entry(Outcome::Fulfilled).note("the connection shows that certificate")
             }
             (Ok(demanded), ..) => {

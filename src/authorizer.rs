@@ -118,12 +118,13 @@ impl Authorizer {
             .all(TO_REMOVE)
             .flat_map(|it| it.split(|byte| *byte == b','));
         let removed = removed.map(|name| name.trim_ascii().to_ascii_lowercase());
-        let removed = removed.filter(|name| may_be_set(name)).map(Change::Remove);
+        let removed = removed.filter(|name| may_be_set(name));
+        let removed = removed.map(|name| Change::Remove(name.into()));
         let set = reply.headers.iter().filter(|(name, _)| {
             let text = std::str::from_utf8(name).unwrap_or_default();
             may_be_set(name) && matches_any(&self.source.to_upstream, text)
         });
-        let set = set.map(|(name, value)| Change::Set(name.to_vec(), value.to_vec()));
+        let set = set.map(|(name, value)| Change::Set(name.into(), value.to_vec()));
         removed.chain(set).collect()
     }
 

@@ -17,7 +17,8 @@ use crate::keys::{Keys, SourceId};
 use crate::policy::{Api, ApiRule, Policy, Site};
 use crate::request::Request;
 use crate::verdict::{Allow, Change, Decision, Note, Reason, Refusal, Response, Verdict};
-use authenticate::{Authenticated, removal};
+use crate::token::Place;
+use authenticate::{Authenticated, remove};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -142,7 +143,7 @@ impl<'a> Look<'a> {
             changes: self.stripped(&sites),
             rule: None,
         };
-        let mut removed = Few::new();
+        let mut removed: Few<Place<'_>> = Few::new();
         let mut outputs = Vec::new();
         let mut who = None;
         for reading in &readings {
@@ -165,12 +166,12 @@ impl<'a> Look<'a> {
         }
         // Of all readings at once, since each changed path would undo the one before. Before the
         // outputs, which may go where the token stood.
-        allow.changes.extend(removal(self.request, &removed));
+        remove(self.request, &removed, &mut allow.changes);
         allow.changes.extend(outputs);
         let derived = policy.client_certificate.headers.iter();
         let derived = derived.filter_map(|(name, format)| {
             let value = format.value(self.request, None)?;
-            Some(Change::Set(name.as_bytes().to_vec(), value))
+            Some(Change::Set(name.as_bytes().into(), value))
         });
         allow.changes.extend(derived);
         allow.changes.extend(ruled);
@@ -237,16 +238,17 @@ impl<'a> Look<'a> {
 
     /// Takes out what no upstream may see as the client wrote it.
     fn stripped(&self, sites: &[&Site]) -> Vec<Change> {
+        let there = sites.iter().map(|site| &site.owned_headers);
+        let owners = there.chain([&self.policy.owned_headers]);
+        let owners: Few<_> = owners.filter(|it| !it.is_empty()).collect();
         let names = self.request.headers.iter().map(|(name, _)| name);
         let owned = names.filter(|name| {
-            let mut there = sites.iter().map(|site| &site.owned_headers);
-            self.policy.owned_headers.contains(name)
-                || there.any(|it| it.contains(name))
+            owners.iter().any(|it| it.contains(name))
                 || self.rule.is_some_and(|rule| rule.sets_respelled(name))
         });
         let taken = self.request.headers.taken();
         let names = owned.chain(taken);
-        names.map(|name| Change::Remove(name.to_vec())).collect()
+        names.map(|name| Change::Remove(name.into())).collect()
     }
 }
 

@@ -40,6 +40,24 @@ pub struct Request<'a> {
     pub connection: &'a Connection,
 }
 
+/// The lines that every request has once (RFC 9113, 8.3.1), found in one look at all.
+#[derive(Default)]
+struct PseudoHeaders<'a> {
+    method: Sent<'a>,
+    scheme: Sent<'a>,
+    authority: Sent<'a>,
+    path: Sent<'a>,
+}
+
+/// How often a line was sent.
+#[derive(Default)]
+enum Sent<'a> {
+    #[default]
+    Never,
+    Once(&'a [u8]),
+    Repeatedly,
+}
+
 /// One way in which a server behind the gateway may understand a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading<'a> {
@@ -82,21 +100,20 @@ impl<'a> Request<'a> {
     /// The path is missing (CONNECT without one) or does not begin with `/`, or the method or the
     /// authority is missing or can be read in several ways.
     pub fn read(headers: &'a Headers, connection: &'a Connection) -> Result<Self, Reason> {
-        let one = |name: &str| {
-            let mut values = headers.all(name);
-            let first = values.next();
-            first.filter(|_| values.next().is_none())
-        };
-        let method = one(":method")
+        let pseudo = PseudoHeaders::read(headers);
+        let method = pseudo
+            .method
+            .once()
             .filter(|it| !it.is_empty())
             .ok_or(Reason::MethodUnreadable)?;
-        let authority = one(":authority").ok_or(Reason::AuthorityUnreadable)?;
+        let authority = pseudo.authority.once();
+        let authority = authority.ok_or(Reason::AuthorityUnreadable)?;
         let authority_name = normalize_authority(authority).ok_or(Reason::AuthorityUnreadable)?;
-        let path = one(":path").ok_or(Reason::PathMissing)?;
+        let path = pseudo.path.once().ok_or(Reason::PathMissing)?;
         if path.first() != Some(&b'/') && !(path == b"*" && method == b"OPTIONS") {
             return Err(Reason::PathUnreadable);
         }
-        let scheme = one(":scheme").unwrap_or(b"http");
+        let scheme = pseudo.scheme.once().unwrap_or(b"http");
         Ok(Self {
             headers,
             scheme,
@@ -202,6 +219,40 @@ impl<'a> Request<'a> {
             methods.push(Cow::Owned(method));
         }
         Ok(methods)
+    }
+}
+
+// === impl PseudoHeaders ===
+
+impl<'a> PseudoHeaders<'a> {
+    fn read(headers: &'a Headers) -> Self {
+        let mut pseudo = Self::default();
+        for (name, value) in headers.iter() {
+            let sent = match name {
+                b":method" => &mut pseudo.method,
+                b":scheme" => &mut pseudo.scheme,
+                b":authority" => &mut pseudo.authority,
+                b":path" => &mut pseudo.path,
+                _ => continue,
+            };
+            *sent = match sent {
+                Sent::Never => Sent::Once(value),
+                Sent::Once(_) | Sent::Repeatedly => Sent::Repeatedly,
+            };
+        }
+        pseudo
+    }
+}
+
+// === impl Sent ===
+
+impl<'a> Sent<'a> {
+    /// The value, if it was sent once.
+    fn once(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Once(value) => Some(value),
+            Self::Never | Self::Repeatedly => None,
+        }
     }
 }
 

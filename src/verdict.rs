@@ -8,6 +8,7 @@ pub use reason::{Class, Kind, Reason};
 
 use crate::reply::Style;
 use crate::trail::NearMiss;
+use smallvec::SmallVec;
 use std::fmt;
 use std::rc::Rc;
 
@@ -82,11 +83,14 @@ pub struct Allow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Every line of this header goes.
-    Remove(Vec<u8>),
+    Remove(Name),
     /// This is the one line of this header, or pseudo-header; its value is printable ASCII, but for
     /// parts of what the client sent in it.
-    Set(Vec<u8>, Vec<u8>),
+    Set(Name, Vec<u8>),
 }
+
+/// The name of a header; most need no memory of their own.
+pub type Name = SmallVec<[u8; 16]>;
 
 /// A request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -116,9 +116,9 @@ impl<'a> Look<'a> {
         changes: &mut Vec<Change>,
     ) {
         let set = |name: &str, value: Option<Vec<u8>>| match value {
-            Some(value) => Change::Set(name.as_bytes().to_vec(), value),
+            Some(value) => Change::Set(name.as_bytes().into(), value),
             // What a client wrote must not stand where the rule has nothing to say.
-            None => Change::Remove(name.as_bytes().to_vec()),
+            None => Change::Remove(name.as_bytes().into()),
         };
         let headers = rule.headers.iter();
         let headers = headers.map(|(name, format)| set(name, format.value(self.request, identity)));
@@ -190,8 +190,8 @@ impl<'a> Look<'a> {
 /// out, or what an authorizer makes of them.
 fn changed(changes: &[Change]) -> Option<Headers> {
     let left = changes.iter().rev().find_map(|change| match change {
-        Change::Remove(name) if name == b"cookie" => Some(&[][..]),
-        Change::Set(name, value) if name == b"cookie" => Some(value.as_slice()),
+        Change::Remove(name) if **name == *b"cookie" => Some(&[][..]),
+        Change::Set(name, value) if **name == *b"cookie" => Some(value.as_slice()),
         _ => None,
     })?;
     let mut headers = Headers::default();

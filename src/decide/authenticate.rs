@@ -51,14 +51,15 @@ impl<'r> Token<'r> {
         request: &'r Request<'_>,
     ) -> Result<bool, Reason> {
         let before = self.places.len();
-        for found in locations.find(request) {
+        locations.find(request).try_for_each(|found| {
             match &self.text {
                 None => self.text = Some(found.token),
                 Some(known) if *known == found.token => {}
                 Some(_) => return Err(Reason::TokensDiffer),
             }
             self.places.push(found.place);
-        }
+            Ok(())
+        })?;
         Ok(self.places.len() > before)
     }
 }
@@ -242,7 +243,7 @@ impl Look<'_> {
     pub(super) fn demand_binding(&self, identity: &Identity) -> Result<(), Stop> {
         let bind = self.policy.client_certificate.bind_tokens;
         let confirmation = identity.confirmation();
-        let bound_to = match (bind, &confirmation) {
+        let bound_to = match (bind, confirmation) {
             (BindTokens::Off, _) | (BindTokens::IfPresent, Confirmation::None) => return Ok(()),
             (_, Confirmation::Certificate(digest)) => digest,
             (_, Confirmation::None | Confirmation::Other) => {
@@ -289,14 +290,13 @@ pub(super) fn reported(reasons: &[Reason]) -> Reason {
         .unwrap_or(Reason::TokenIssuerUnknown)
 }
 
-/// What takes every copy of a token out of the request, whose path goes on as it was judged.
-pub(super) fn removal(request: &Request<'_>, places: &[Place<'_>]) -> Vec<Change> {
-    let mut changes = Vec::new();
+/// Takes every copy of a token out of the request, whose path goes on as it was judged.
+pub(super) fn remove(request: &Request<'_>, places: &[Place<'_>], changes: &mut Vec<Change>) {
     let (mut parameters, mut cookies) = (Vec::new(), Vec::new());
     for place in places {
         match place {
             Place::Header(name) => {
-                let change = Change::Remove(name.as_bytes().to_vec());
+                let change = Change::Remove(name.as_bytes().into());
                 if !changes.contains(&change) {
                     changes.push(change);
                 }
@@ -307,20 +307,19 @@ pub(super) fn removal(request: &Request<'_>, places: &[Place<'_>]) -> Vec<Change
     }
     let path = without_parameters(&request.path, &parameters);
     let path = path.or_else(|| request.changed_path().map(<[u8]>::to_vec));
-    changes.extend(path.map(|path| Change::Set(b":path".to_vec(), path)));
-    let name = || b"cookie".to_vec();
+    changes.extend(path.map(|path| Change::Set(b":path"[..].into(), path)));
+    let name = || b"cookie"[..].into();
     changes.extend(
         without_cookies(request.headers, &cookies).map(|left| match left.is_empty() {
             true => Change::Remove(name()),
             false => Change::Set(name(), left),
         }),
     );
-    changes
 }
 
 /// What tells the upstream what the token says, as the rule wants.
 fn outputs(rule: &JwtRule, token: &[u8], identity: &Identity) -> Vec<Change> {
-    let set = |name: &str, value: &[u8]| Change::Set(name.as_bytes().to_vec(), value.to_vec());
+    let set = |name: &str, value: &[u8]| Change::Set(name.as_bytes().into(), value.to_vec());
     let payload = rule.payload_header.as_ref().and_then(|name| {
         let payload = token.split(|byte| *byte == b'.').nth(1)?;
         Some(set(name, payload))

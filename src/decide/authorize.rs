@@ -21,11 +21,21 @@ impl Look<'_> {
         identity: Option<&Identity>,
     ) -> Result<Option<Rc<str>>, Stop> {
         let facts = facts(self.request, reading, identity);
+        if sites.iter().any(|site| site.has_observers()) {
+            self.observe(sites, &facts);
+        }
+        let trail = self.answers.trail;
+        let enforced = self.evaluate(sites, |site| &site.enforced, &facts, trail);
+        self.noted(enforced).map_err(Stop::Refuse)
+    }
+
+    /// Notes what the policies say that do not decide.
+    fn observe(&mut self, sites: &[&Site], facts: &Facts<'_>) {
         let audited = sites.iter().filter_map(|site| {
-            first_match(&site.enforced.audit, &facts, |truth| truth != Truth::False)
+            first_match(&site.enforced.audit, facts, |truth| truth != Truth::False)
         });
         let mut notes: Vec<_> = audited.map(Note::Audited).collect();
-        let dry_run = self.evaluate(sites, |site| &site.dry_run, &facts, true);
+        let dry_run = self.evaluate(sites, |site| &site.dry_run, facts, true);
         if let Err(refusal) = self.noted(dry_run) {
             notes.push(Note::WouldRefuse(refusal));
         }
@@ -34,9 +44,6 @@ impl Look<'_> {
                 self.notes.push(note);
             }
         }
-        let trail = self.answers.trail;
-        let enforced = self.evaluate(sites, |site| &site.enforced, &facts, trail);
-        self.noted(enforced).map_err(Stop::Refuse)
     }
 
     /// No rule may refuse, and where an ALLOW policy is attached, one must allow.

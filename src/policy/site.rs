@@ -81,6 +81,12 @@ impl Site {
         }
     }
 
+    /// Whether there are rules that decide nothing, and tell what they find.
+    #[must_use]
+    pub fn has_observers(&self) -> bool {
+        !self.enforced.audit.is_empty() || !self.dry_run.is_empty()
+    }
+
     fn finish(&mut self) {
         for rules in [&mut self.enforced, &mut self.dry_run] {
             rules.custom.finish_by_name();
@@ -98,6 +104,11 @@ impl RuleSet {
     #[must_use]
     pub fn demands_allow(&self, path: ReadPath<'_>) -> bool {
         self.allow_everywhere || self.allow_within.iter().any(|within| within.covers(path))
+    }
+
+    fn is_empty(&self) -> bool {
+        let mut rules = [&self.custom, &self.audit, &self.deny, &self.allow].into_iter();
+        rules.all(Rules::is_empty) && self.allow_within.is_empty()
     }
 
     pub(super) fn of(&mut self, action: Action) -> &mut Rules {

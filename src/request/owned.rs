@@ -65,6 +65,12 @@ impl OwnedHeaders {
         }
     }
 
+    /// Whether no header is ours.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.patterns.is_empty()
+    }
+
     /// Whether a header of that name is ours.
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {

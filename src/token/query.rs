@@ -15,6 +15,9 @@ pub(super) fn values<'r>(path: &'r [u8], name: &'r str) -> impl Iterator<Item = 
 /// The path without the parameters of these names; `None` if it has none of them.
 #[must_use]
 pub fn without_parameters(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
+    if names.is_empty() {
+        return None;
+    }
     let (before, query, fragment) = split(path);
     let removed = |part: &&[u8]| {
         let (name, _) = pair(part);

@@ -54,6 +54,8 @@ pub struct Config {
     pub default_action: DefaultAction,
     /// Which readings of a path a decision must hold for.
     pub path_matching: PathMatching,
+    /// What access logs are told of.
+    pub access_log: AccessLog,
     /// Istio's `RequestAuthentication.spec.jwtRules`, of all resources together.
     pub jwt_rules: Vec<JwtRule>,
     /// Authorization servers that are asked about opaque tokens.
@@ -91,6 +93,17 @@ pub enum PathMatching {
     Strict,
     /// Only the one that Envoy's RBAC filter judges.
     Istio,
+}
+
+/// `accessLog`: the requests of which access logs are told what was decided, and by which rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Those that do not go on. Metrics count the others by rule, and telling costs each of them
+    /// a call to the host.
+    #[default]
+    Refused,
+    /// All of them.
+    All,
 }
 
 /// One entry of `appliesTo`: where a rule or policy is attached. Absent fields mean everything.
@@ -132,6 +145,9 @@ impl Config {
         }
         let default_action = fields.optional("defaultAction");
         let path_matching = path_matching(&mut fields);
+        let access_log = fields
+            .optional("accessLog")
+            .and_then(|at| at.one_of(&[("REFUSED", AccessLog::Refused), ("ALL", AccessLog::All)]));
         let jwt_rules = jwt_rules::read(fields.optional("jwtRules"));
         let introspection_providers =
             introspection_providers::read(fields.optional("introspectionProviders"));
@@ -193,6 +209,7 @@ impl Config {
         Some(Self {
             default_action: default_action.unwrap_or(DefaultAction::Deny),
             path_matching: path_matching.unwrap_or_default(),
+            access_log: access_log.unwrap_or_default(),
             jwt_rules,
             introspection_providers,
             extension_providers,

@@ -26,6 +26,7 @@
 )]
 
 pub mod authorizer;
+mod bytes;
 pub mod cache;
 pub mod call;
 pub mod config;

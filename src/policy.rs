@@ -37,7 +37,9 @@ pub use site::{Entry, RuleSet, Site};
 pub use string_match::StringMatch;
 
 use crate::authorizer::Authorizer;
-use crate::config::{ClientCertificate, DefaultAction, Limits, PathMatching, TrustedProxy};
+use crate::config::{
+    AccessLog, ClientCertificate, DefaultAction, Limits, PathMatching, TrustedProxy,
+};
 use crate::introspection::Provider;
 use crate::keys::{KeySource, SourceId};
 use crate::request::{Connection, Headers, Needs, OwnedHeaders, PathNormalization, Peer, Request};
@@ -53,6 +55,8 @@ pub struct Policy {
     pub path_matching: PathMatching,
     /// What is done to a path before it is judged, and before it goes on.
     pub path_normalization: PathNormalization,
+    /// What access logs are told of.
+    pub access_log: AccessLog,
     /// What becomes of an authority that nothing names.
     pub default_action: DefaultAction,
     /// Where keys come from; a [`SourceId`] is an index into it.

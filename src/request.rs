@@ -156,6 +156,15 @@ impl<'a> Request<'a> {
             PathMatching::Istio => smallvec![Cow::Borrowed(self.method)],
             PathMatching::Strict => self.methods()?,
         };
+        if let ([path], [method]) = (&*paths, &*methods) {
+            let (method, path) = (method.clone(), path.clone());
+            let as_sent = true;
+            return Ok(smallvec![Reading {
+                method,
+                path,
+                as_sent
+            }]);
+        }
         let readings = paths.iter().enumerate().flat_map(|(index, path)| {
             let reading = move |method: &Cow<'a, [u8]>| Reading {
                 method: method.clone(),

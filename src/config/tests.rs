@@ -59,6 +59,7 @@ fn everything_that_can_be_said_is_read() {
         "version": 1,
         "defaultAction": "DENY",
         "pathMatching": "ISTIO",
+        "accessLog": "ALL",
         "jwtRules": [
             {
                 "name": "inline",
@@ -231,11 +232,16 @@ fn the_top_level() {
             "$.pathMatching: found `true`; allowed: `STRICT`, `ISTIO`",
         ),
         (
+            "accessLog",
+            version_1(&json!({"accessLog": "NONE"})),
+            "$.accessLog: found `NONE`; allowed: `REFUSED`, `ALL`",
+        ),
+        (
             "unknown",
             version_1(&json!({"rules": []})),
             "$.rules: unknown field; allowed here: `version`, `defaultAction`, `pathMatching`, \
-             `jwtRules`, `introspectionProviders`, `extensionProviders`, `apiRules`, `mesh`, \
-             `clientCertificate`, `authorizationPolicies`, `limits`",
+             `accessLog`, `jwtRules`, `introspectionProviders`, `extensionProviders`, `apiRules`, \
+             `mesh`, `clientCertificate`, `authorizationPolicies`, `limits`",
         ),
         (
             "no list",

@@ -7,6 +7,7 @@ use super::abi::{self, Failed, Map};
 use super::parked::Awaited;
 use super::root::{self, Plugin};
 use super::{connection, meter};
+use crate::config::AccessLog;
 use crate::decide::{Answers, Step, decide};
 use crate::meter::{ALLOWED, Metric, NONE, PREFLIGHT};
 use crate::reply::Reply;
@@ -114,13 +115,17 @@ fn look(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Durati
                 Verdict::Refuse(refusal) => refuse(&refusal, Some(&request)),
                 Verdict::Allow(allow) => match change(&allow) {
                     Ok(()) => {
-                        account(allow.rule.as_deref(), ALLOWED, NONE);
+                        meter::count(Metric::decision(allow.rule.as_deref(), ALLOWED));
+                        if plugin.policy.access_log == AccessLog::All {
+                            tell_access_log(allow.rule.as_deref(), ALLOWED, NONE);
+                        }
                         Concluded::Allowed
                     }
                     Err(_) => refuse(&Reason::Internal.into(), Some(&request)),
                 },
                 Verdict::Preflight(response) => {
-                    account(None, PREFLIGHT, NONE);
+                    meter::count(Metric::decision(None, PREFLIGHT));
+                    tell_access_log(None, PREFLIGHT, NONE);
                     send(&Reply::to_preflight(&response))
                 }
             }
@@ -176,19 +181,16 @@ fn change(allow: &Allow) -> Result<(), Failed> {
 
 fn refuse(refusal: &Refusal, request: Option<&Request<'_>>) -> Concluded {
     let reason = refusal.reason;
+    let (rule, outcome) = (refusal.rule.as_deref(), reason.class().name());
     meter::count(Metric::refusal(reason));
-    account(
-        refusal.rule.as_deref(),
-        reason.class().name(),
-        reason.code(),
-    );
+    meter::count(Metric::decision(rule, outcome));
+    tell_access_log(rule, outcome, reason.code());
     log::debug!("refused: {refusal}");
     send(&Reply::to(refusal, request))
 }
 
-/// Counts a decision, and tells access logs of it, in names of the configuration and fixed words.
-fn account(rule: Option<&str>, outcome: &'static str, reason: &'static str) {
-    meter::count(Metric::decision(rule, outcome));
+/// Tells access logs of a decision, in names of the configuration and fixed words.
+fn tell_access_log(rule: Option<&str>, outcome: &'static str, reason: &'static str) {
     let told = [outcome, reason, rule.unwrap_or(NONE)].join(",");
     abi::set_property(FILTER_STATE, told.as_bytes());
 }

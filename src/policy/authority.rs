@@ -29,6 +29,9 @@ pub fn normalize(authority: &[u8]) -> Option<Cow<'_, str>> {
         return None;
     }
     let text = std::str::from_utf8(authority).ok()?;
+    if is_normal(authority) {
+        return Some(Cow::Borrowed(text));
+    }
     let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => {
             let address_only = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
@@ -64,6 +67,12 @@ pub fn normalize(authority: &[u8]) -> Option<Cow<'_, str>> {
         true => Some(Cow::Owned(name.to_ascii_lowercase())),
         false => Some(Cow::Borrowed(name)),
     }
+}
+
+/// Whether nothing is to be done about it, as about most: a name in lower case and nothing else.
+fn is_normal(authority: &[u8]) -> bool {
+    let letter = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_');
+    authority.iter().all(letter) && authority.last().is_some_and(|last| *last != b'.')
 }
 
 // === impl AuthorityPattern ===

@@ -30,6 +30,7 @@ impl Policy {
         let mut policy = Self {
             path_matching: config.path_matching,
             path_normalization: config.mesh.path_normalization,
+            access_log: config.access_log,
             default_action: config.default_action,
             key_sources: Vec::new(),
             key_source_names: Vec::new(),

@@ -2,6 +2,8 @@
 //!
 //! Compares bytes with bytes; nothing is decoded, trimmed or normalised here.
 
+use crate::bytes::is_same;
+
 /// How a value of a policy matches a value of a request (Istio's `StringMatch` of policies).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StringMatch {
@@ -88,7 +90,7 @@ impl StringMatch {
         let text = self.text.as_bytes();
         let same = |part: &[u8]| match self.ignore_case {
             true => part.eq_ignore_ascii_case(text),
-            false => part == text,
+            false => is_same(part, text),
         };
         match self.shape {
             Shape::Exact => same(value),

@@ -3,6 +3,7 @@
 //! Names are lower case; values are bytes, several lines of one name stay several values. Building
 //! one costs one allocation for the places and copies nothing.
 
+use crate::bytes::is_same;
 use std::net::IpAddr;
 
 /// Header lines in the order in which the host gives them.
@@ -110,7 +111,10 @@ impl Headers {
     pub fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let named = move |line: &&Line| {
             line.name.1.wrapping_sub(line.name.0) == name.len()
-                && self.block.get(line.name.0..line.name.1) == Some(name.as_bytes())
+                && self
+                    .block
+                    .get(line.name.0..line.name.1)
+                    .is_some_and(|known| is_same(known, name.as_bytes()))
         };
         let lines = self.lines.iter().filter(named);
         lines.map(|line| {

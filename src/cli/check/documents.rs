@@ -19,9 +19,10 @@ pub(in crate::cli) struct Document<'a> {
 const CONFIG: [&str; 2] = ["spec", "pluginConfig"];
 
 /// Sections that no other plugin is likely to have.
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "version",
     "defaultAction",
+    "accessLog",
     "jwtRules",
     "introspectionProviders",
     "extensionProviders",

@@ -120,10 +120,17 @@ on_every_envoy! {
         gateway.envoy.assert_no_wasm_failures();
     }
 
-    /// The format of the README, in an access log.
+    /// The format of the README, in an access log, which is told of requests that go on where an
+    /// operator wants it.
     fn access_log(version) {
         let gateway = Gateway::start(version, None);
         let token = gateway.token();
+        gateway.ask(API, "/untold", Some(&token));
+        let untold = "\"GET HTTP/1.1\" api.example.com 200 direct_response -\n";
+        gateway.envoy.wait_for_log(untold, LOG_PATIENCE);
+        let mut configuration = gateway.configuration.clone();
+        configuration["accessLog"] = json!("ALL");
+        assert_eq!(gateway.envoy.update_plugin(&configuration), Update::Accepted);
         let expired = gateway.server.issuer("demo").token(json!({"exp": now() - 3600}));
         gateway.ask(API, "/", Some(&token));
         gateway.ask(API, "/", Some(&expired));

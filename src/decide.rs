@@ -240,8 +240,12 @@ impl<'a> Look<'a> {
     fn stripped(&self, sites: &[&Site]) -> Vec<Change> {
         let there = sites.iter().map(|site| &site.owned_headers);
         let owners = there.chain([&self.policy.owned_headers]);
-        let owners: Few<_> = owners.filter(|it| !it.is_empty()).collect();
-        let names = self.request.headers.iter().map(|(name, _)| name);
+        let sent = self.request.headers.names();
+        let owners: Few<_> = owners.filter(|it| it.may_own(sent)).collect();
+        // Mostly nobody's.
+        let looked_at = !owners.is_empty() || self.rule.is_some();
+        let lines = self.request.headers.iter();
+        let names = lines.map(|(name, _)| name).take_while(|_| looked_at);
         let owned = names.filter(|name| {
             owners.iter().any(|it| it.contains(name))
                 || self.rule.is_some_and(|rule| rule.sets_respelled(name))

@@ -5,12 +5,14 @@
 
 mod connection;
 mod headers;
+mod names;
 mod normalize;
 mod owned;
 mod path;
 
 pub use connection::{Connection, MetadataKey, Needs, Peer, PeerOperator, UNKNOWN_CONNECTION};
 pub use headers::{Headers, MalformedHeaders};
+pub use names::Names;
 pub use normalize::PathNormalization;
 pub use owned::{OwnedHeaders, is_same_header};
 pub use path::{MAX_UNUSUAL_BYTES, UnreadablePath, query_of, readings as path_readings};
@@ -87,6 +89,8 @@ const METHOD_OVERRIDES: [&str; 3] = [
     "x-http-method",
     "x-method-override",
 ];
+
+const OVERRIDING: Names = Names::of(&METHOD_OVERRIDES);
 
 /// More readings of a method than this are refused.
 const MAX_METHODS: usize = 4;
@@ -212,6 +216,9 @@ impl<'a> Request<'a> {
         // Methods are case-sensitive (RFC 9110, 9.1), but not to every server.
         if self.method.iter().any(u8::is_ascii_lowercase) {
             methods.push(Cow::Owned(self.method.to_ascii_uppercase()));
+        }
+        if !self.headers.names().may_meet(OVERRIDING) {
+            return Ok(methods);
         }
         for (name, value) in self.headers.iter() {
             let is = |known: &str| known.len() == name.len() && owned::fold(name).eq(known.bytes());

@@ -3,6 +3,7 @@
 //! Names are lower case; values are bytes, several lines of one name stay several values. Building
 //! one costs one allocation for the places and copies nothing.
 
+use super::Names;
 use crate::bytes::is_same;
 use std::net::IpAddr;
 
@@ -11,6 +12,7 @@ use std::net::IpAddr;
 pub struct Headers {
     block: Vec<u8>,
     lines: Vec<Line>,
+    names: Names,
     taken: Vec<Box<[u8]>>,
 }
 
@@ -38,7 +40,8 @@ impl Headers {
             let bytes = block.get(at..at.checked_add(4)?)?;
             usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
         };
-        let read = || -> Option<Vec<Line>> {
+        let mut names = Names::default();
+        let mut read = || -> Option<Vec<Line>> {
             let count = number(0)?;
             let mut at = count.checked_mul(8)?.checked_add(4)?;
             // Each line needs ten bytes at least, so the count cannot make us reserve more.
@@ -55,6 +58,7 @@ impl Headers {
             for index in 0..count {
                 let lengths = index.checked_mul(8)?.checked_add(4)?;
                 let name = span(number(lengths)?)?;
+                names.insert(block.get(name.0..name.1)?);
                 let value = span(number(lengths.checked_add(4)?)?)?;
                 lines.push(Line { name, value });
             }
@@ -67,6 +71,7 @@ impl Headers {
         Ok(Self {
             block,
             lines,
+            names,
             taken: Vec::new(),
         })
     }
@@ -80,6 +85,8 @@ impl Headers {
         };
         let name = append(name.to_ascii_lowercase().as_bytes());
         let value = append(value);
+        let text = self.block.get(name.0..name.1).unwrap_or_default();
+        self.names.insert(text);
         self.lines.push(Line { name, value });
     }
 
@@ -99,6 +106,12 @@ impl Headers {
         self.taken.iter().map(AsRef::as_ref)
     }
 
+    /// Which names there may be; also those of lines that were taken out.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        self.names
+    }
+
     /// Every line: name and value.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let bytes = |(start, end): (usize, usize)| self.block.get(start..end).unwrap_or_default();
@@ -116,7 +129,11 @@ impl Headers {
                     .get(line.name.0..line.name.1)
                     .is_some_and(|known| is_same(known, name.as_bytes()))
         };
-        let lines = self.lines.iter().filter(named);
+        let lines = match self.names.may_contain(name.as_bytes()) {
+            true => self.lines.as_slice(),
+            false => &[],
+        };
+        let lines = lines.iter().filter(named);
         lines.map(|line| {
             self.block
                 .get(line.value.0..line.value.1)

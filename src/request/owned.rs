@@ -2,6 +2,7 @@
 //!
 //! Many servers behind a gateway fold `-` and `_`, so names that differ only in that are the same.
 
+use super::names::{Names, fold_byte};
 use crate::policy::StringMatch;
 
 /// A set of header names, compared in lower case with `_` the same as `-`.
@@ -10,8 +11,8 @@ pub struct OwnedHeaders {
     names: Vec<Box<[u8]>>,
     /// Names of which only a part is given.
     patterns: Vec<StringMatch>,
-    /// A bit for each length that one of the names has; most headers are told apart by it.
-    lengths: u64,
+    /// Those names; most headers are told apart by it.
+    filter: Names,
 }
 
 /// Headers that gateways and applications live by: they are read, and overwritten where somebody
@@ -41,7 +42,7 @@ impl OwnedHeaders {
     /// Adds a name.
     pub fn insert(&mut self, name: &str) {
         let folded: Box<[u8]> = fold(name.as_bytes()).collect();
-        self.lengths |= length_bit(name.len());
+        self.filter.insert(&folded);
         if let Err(at) = self.names.binary_search(&folded) {
             self.names.insert(at, folded);
         }
@@ -65,16 +66,16 @@ impl OwnedHeaders {
         }
     }
 
-    /// Whether no header is ours.
+    /// Whether any header of these names may be ours.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.patterns.is_empty()
+    pub fn may_own(&self, names: Names) -> bool {
+        self.filter.may_meet(names) || !self.patterns.is_empty()
     }
 
     /// Whether a header of that name is ours.
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {
-        let known = self.lengths & length_bit(name.len()) != 0
+        let known = self.filter.may_contain(name)
             && self
                 .names
                 .binary_search_by(|known| known.iter().copied().cmp(fold(name)))
@@ -94,20 +95,13 @@ impl OwnedHeaders {
 
 /// A header name as many servers behind a gateway see it: lower case, `_` the same as `-`.
 pub(super) fn fold(name: &[u8]) -> impl Iterator<Item = u8> {
-    name.iter().map(|byte| match byte {
-        b'_' => b'-',
-        other => other.to_ascii_lowercase(),
-    })
+    name.iter().map(|byte| fold_byte(*byte))
 }
 
 /// Whether two header names are the same to such a server.
 #[must_use]
 pub fn is_same_header(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && fold(one).eq(fold(other))
-}
-
-fn length_bit(length: usize) -> u64 {
-    1_u64.wrapping_shl(u32::try_from(length.min(63)).unwrap_or(63))
 }
 
 #[cfg(test)]

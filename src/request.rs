@@ -143,7 +143,10 @@ impl<'a> Request<'a> {
     /// The path that goes on, if it is not the one that was sent.
     #[must_use]
     pub fn changed_path(&self) -> Option<&[u8]> {
-        Some(self.path.as_ref()).filter(|path| *path != self.sent_path)
+        match &self.path {
+            Cow::Borrowed(path) if path.len() == self.sent_path.len() => None,
+            path => Some(path.as_ref()).filter(|path| *path != self.sent_path),
+        }
     }
 
     /// Every reading of the request, each once, the plainest first; at least one.
@@ -152,23 +155,21 @@ impl<'a> Request<'a> {
     /// The path or the method can be read in so many ways that no decision would hold for all.
     pub fn readings(&self, matching: PathMatching) -> Result<Readings<'_>, Reason> {
         let plain = path::without_query(&self.path);
-        let paths = match matching {
-            PathMatching::Istio => smallvec![Cow::Borrowed(plain)],
-            PathMatching::Strict => path::readings(plain).map_err(|_| Reason::PathUnreadable)?,
-        };
-        let methods = match matching {
-            PathMatching::Istio => smallvec![Cow::Borrowed(self.method)],
-            PathMatching::Strict => self.methods()?,
-        };
-        if let ([path], [method]) = (&*paths, &*methods) {
-            let (method, path) = (method.clone(), path.clone());
-            let as_sent = true;
+        if matching == PathMatching::Istio || (path::is_plain(plain) && self.has_one_method()) {
             return Ok(smallvec![Reading {
-                method,
-                path,
-                as_sent
+                method: Cow::Borrowed(self.method),
+                path: Cow::Borrowed(plain),
+                as_sent: true,
             }]);
         }
+        self.strict_readings(plain)
+    }
+
+    /// Every reading of a request whose path, or method, is not plain.
+    #[inline(never)]
+    fn strict_readings<'s>(&'s self, plain: &'s [u8]) -> Result<Readings<'s>, Reason> {
+        let paths = path::readings(plain).map_err(|_| Reason::PathUnreadable)?;
+        let methods = self.methods()?;
         let readings = paths.iter().enumerate().flat_map(|(index, path)| {
             let reading = move |method: &Cow<'a, [u8]>| Reading {
                 method: method.clone(),
@@ -210,15 +211,18 @@ impl<'a> Request<'a> {
         known.into_iter()
     }
 
+    /// Whether nothing names another method, for certain.
+    fn has_one_method(&self) -> bool {
+        !self.method.iter().any(u8::is_ascii_lowercase)
+            && !self.headers.names().may_meet(OVERRIDING)
+    }
+
     /// The method, and each that a header names instead.
     fn methods(&self) -> Result<SmallVec<[Cow<'a, [u8]>; 1]>, Reason> {
         let mut methods: SmallVec<[Cow<'a, [u8]>; 1]> = smallvec![Cow::Borrowed(self.method)];
         // Methods are case-sensitive (RFC 9110, 9.1), but not to every server.
         if self.method.iter().any(u8::is_ascii_lowercase) {
             methods.push(Cow::Owned(self.method.to_ascii_uppercase()));
-        }
-        if !self.headers.names().may_meet(OVERRIDING) {
-            return Ok(methods);
         }
         for (name, value) in self.headers.iter() {
             let is = |known: &str| known.len() == name.len() && owned::fold(name).eq(known.bytes());

@@ -4,6 +4,7 @@
 //! refused, so a second, unverified one never reaches an upstream behind a good one.
 
 use super::{Few, Look, Stop};
+use crate::bytes::is_same;
 use crate::cache::{REFUSED_FOR, Refused, Verified};
 use crate::config::BindTokens;
 use crate::identity::{Confirmation, Identity};
@@ -158,15 +159,15 @@ impl<'a> Look<'a> {
             None => Rc::clone(&parsed.insert(jwt::parse(token)?).claims),
         };
         let issuer = claims.issuer();
-        let names_it = |rule: &JwtRule| rule.issuer.is_some() && rule.issuer.as_deref() == issuer;
-        let is_named = in_scope.iter().any(|rule| names_it(rule));
+        let is = |known: &str| issuer.is_some_and(|it| is_same(it.as_bytes(), known.as_bytes()));
+        let names_it = |rule: &JwtRule| rule.issuer.as_deref().is_some_and(is);
         let mut reasons = Vec::new();
         let mut pending = None;
         for rule in candidates {
             let knows_issuer = match &rule.issuer {
-                Some(known) => Some(known.as_str()) == issuer,
+                Some(known) => is(known),
                 // Whoever holds the keys of such a rule may not speak for an issuer with its own.
-                None => !is_named,
+                None => !in_scope.iter().any(|rule| names_it(rule)),
             };
             let accepted = match knows_issuer {
                 true => self.accept(rule, token, &claims, known.as_ref(), &mut parsed),

@@ -88,19 +88,19 @@ impl StringMatch {
     #[must_use]
     pub fn matches(&self, value: &[u8]) -> bool {
         let text = self.text.as_bytes();
-        let same = |part: &[u8]| match self.ignore_case {
-            true => part.eq_ignore_ascii_case(text),
-            false => is_same(part, text),
-        };
-        match self.shape {
-            Shape::Exact => same(value),
-            Shape::Prefix => value.get(..text.len()).is_some_and(same),
+        let part = match self.shape {
+            Shape::Exact => Some(value),
+            Shape::Prefix => value.get(..text.len()),
             Shape::Suffix => {
                 let start = value.len().checked_sub(text.len());
-                start.and_then(|start| value.get(start..)).is_some_and(same)
+                start.and_then(|start| value.get(start..))
             }
-            Shape::Present => !value.is_empty(),
-        }
+            Shape::Present => return !value.is_empty(),
+        };
+        part.is_some_and(|part| match self.ignore_case {
+            true => part.eq_ignore_ascii_case(text),
+            false => is_same(part, text),
+        })
     }
 
     /// The same with another text.

@@ -81,7 +81,8 @@ pub fn readings(path: &[u8]) -> Result<Paths<'_>, UnreadablePath> {
     Ok(readings)
 }
 
-fn is_plain(path: &[u8]) -> bool {
+/// Whether it has one reading.
+pub(super) fn is_plain(path: &[u8]) -> bool {
     let special = path.iter().any(|byte| {
         matches!(
             byte,

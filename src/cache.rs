@@ -125,9 +125,6 @@ const INTROSPECTED: Limits = Limits {
     copies: 1,
 };
 
-/// So many bytes of a long token are hashed at each of two places.
-const SAMPLE: usize = 32;
-
 /// So long a wrong signature is remembered.
 pub const REFUSED_FOR: Duration = Duration::from_secs(60);
 
@@ -245,13 +242,16 @@ impl<V: Weight> Known<V> {
     /// Of the parts by which tokens differ: the middle, and the end with the signature. The others
     /// are alike in most tokens of an issuer, and would cost more than all the rest of a look-up.
     fn hash(&self, token: &[u8]) -> u64 {
-        if token.len() <= 2 * SAMPLE {
-            return self.hasher.hash_one(token);
-        }
         let halves = token.split_at_checked(token.len() / 2);
         let (first, second) = halves.unwrap_or((token, token));
-        let sample = (first.last_chunk::<SAMPLE>(), second.last_chunk::<SAMPLE>());
-        self.hasher.hash_one(sample)
+        match (first.last_chunk(), second.last_chunk()) {
+            (Some(middle), Some(end)) => {
+                let sample = [*middle, *end].map(u128::from_ne_bytes);
+                self.hasher.hash_one((sample, token.len()))
+            }
+            // It is short.
+            _ => self.hasher.hash_one(token),
+        }
     }
 
     fn forget(&mut self, (token, what): &(Box<[u8]>, V)) {

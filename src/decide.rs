@@ -14,7 +14,7 @@ use crate::cache::Caches;
 use crate::call::{Answer, Call};
 use crate::config::DefaultAction;
 use crate::keys::{Keys, SourceId};
-use crate::policy::{Api, ApiRule, Policy, Site};
+use crate::policy::{Api, ApiRule, Policy, Site, Within};
 use crate::request::Request;
 use crate::token::Place;
 use crate::verdict::{Allow, Change, Decision, Note, Reason, Refusal, Response, Verdict};
@@ -187,6 +187,7 @@ impl<'a> Look<'a> {
     }
 
     /// A refusal in the form that the API rules of the authority give it.
+    #[inline(never)]
     fn styled(&self, mut refusal: Refusal) -> Refusal {
         let Some(api) = self.api else { return refusal };
         refusal.style = self.rule.map_or(api.style, |rule| rule.style);
@@ -207,14 +208,16 @@ impl<'a> Look<'a> {
     /// a token must not be judged that came in clear.
     fn demand_https(&self, sites: &[&Site]) -> Result<(), Stop> {
         let within = sites.iter().find_map(|site| site.https_only.as_ref());
-        let Some(within) = within.filter(|_| self.request.scheme.eq_ignore_ascii_case(b"http"))
-        else {
-            return Ok(());
-        };
-        let mut readings = self
-            .request
-            .readings(self.policy.path_matching)?
-            .into_iter();
+        match within.filter(|_| self.request.scheme.eq_ignore_ascii_case(b"http")) {
+            Some(within) => self.demand_https_within(within),
+            None => Ok(()),
+        }
+    }
+
+    #[inline(never)]
+    fn demand_https_within(&self, within: &Within) -> Result<(), Stop> {
+        let readings = self.request.readings(self.policy.path_matching)?;
+        let mut readings = readings.into_iter();
         match readings.any(|reading| within.covers(reading.read_path())) {
             true => Err(Reason::HttpsRequired.into()),
             false => Ok(()),

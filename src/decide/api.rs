@@ -18,9 +18,14 @@ impl<'a> Look<'a> {
     /// Answers a CORS preflight where a rule is for the request that it announces, and the origin
     /// is admitted. Any other preflight is a request like others.
     pub(super) fn answer_preflight(&self) -> Result<(), Stop> {
-        let Some(api) = self.api.filter(|_| self.request.is_preflight()) else {
-            return Ok(());
-        };
+        match self.api.filter(|_| self.request.is_preflight()) {
+            Some(api) => self.preflight_of(api),
+            None => Ok(()),
+        }
+    }
+
+    #[inline(never)]
+    fn preflight_of(&self, api: &Api) -> Result<(), Stop> {
         let cors = api.cors.as_ref();
         let admitted = cors.and_then(|cors| Some((cors, cors.admits(self.request)?)));
         let Some((cors, origin)) = admitted else {
@@ -57,6 +62,7 @@ impl<'a> Look<'a> {
         }
     }
 
+    #[inline(never)]
     fn rule_of(&self, api: &'a Api, readings: &[Reading<'_>]) -> Result<&'a ApiRule, Stop> {
         let mut found: Option<&'a ApiRule> = None;
         for reading in readings {
@@ -90,7 +96,19 @@ impl<'a> Look<'a> {
         reading: &Reading<'_>,
         authenticated: Option<&Authenticated<'_>>,
     ) -> Result<(), Stop> {
-        let Some(rule) = rule else { return Ok(()) };
+        match rule {
+            Some(rule) => self.demand_of(rule, reading, authenticated),
+            None => Ok(()),
+        }
+    }
+
+    #[inline(never)]
+    fn demand_of(
+        &self,
+        rule: &ApiRule,
+        reading: &Reading<'_>,
+        authenticated: Option<&Authenticated<'_>>,
+    ) -> Result<(), Stop> {
         let identity = authenticated.map(|it| &it.identity);
         let facts = facts(self.request, reading, identity);
         let lacking = match (&rule.strategy, rule.jwt()) {
@@ -109,6 +127,7 @@ impl<'a> Look<'a> {
     }
 
     /// Adds what a rule sets for the upstream.
+    #[inline(never)]
     pub(super) fn set_by(
         &self,
         rule: &ApiRule,
@@ -144,9 +163,13 @@ impl<'a> Look<'a> {
 
     /// What API rules with `dryRun` would do, as far as nobody has to be asked.
     pub(super) fn preview(&mut self, sites: &[&'a Site]) {
-        let Some(api) = sites.iter().find_map(|site| site.dry_run_api.as_deref()) else {
-            return;
-        };
+        if let Some(api) = sites.iter().find_map(|site| site.dry_run_api.as_deref()) {
+            self.preview_of(api);
+        }
+    }
+
+    #[inline(never)]
+    fn preview_of(&mut self, api: &'a Api) {
         if let Err(Stop::Refuse(mut refusal)) = self.would(api) {
             refusal.rule.get_or_insert_with(|| Rc::clone(&api.id));
             self.notes.push(Note::WouldRefuse(refusal));

@@ -8,7 +8,7 @@ use super::{Few, Look, Stop};
 use crate::authorizer::Ruling;
 use crate::call::{Answer, Call, MAX_CALLS, Question};
 use crate::introspection::{self, Introspection};
-use crate::policy::{Facts, IntrospectionDemand, Rule, Rules, Site, Strategy, Truth};
+use crate::policy::{Facts, IntrospectionDemand, Rule, Site, Strategy, Truth};
 use crate::request::Reading;
 use crate::verdict::{Change, Reason, Refusal};
 use std::rc::Rc;
@@ -19,6 +19,22 @@ impl<'a> Look<'a> {
     /// Asks every authorizer that a rule names for the request, and gives what they change. Before
     /// any token is looked at, as Envoy has it.
     pub(super) fn ask_authorizers(
+        &mut self,
+        sites: &[&'a Site],
+        readings: &[Reading<'_>],
+    ) -> Result<Vec<Change>, Stop> {
+        let asks = self
+            .rule
+            .is_some_and(|rule| matches!(rule.strategy, Strategy::ExtAuth(..)));
+        let custom = sites.iter().all(|site| site.enforced.custom.is_empty());
+        match asks || !custom {
+            true => self.rulings(sites, readings),
+            false => Ok(Vec::new()),
+        }
+    }
+
+    #[inline(never)]
+    fn rulings(
         &mut self,
         sites: &[&'a Site],
         readings: &[Reading<'_>],
@@ -57,9 +73,6 @@ impl<'a> Look<'a> {
     fn custom_rules(&self, sites: &[&'a Site], readings: &[Reading<'_>]) -> Vec<&'a Rule> {
         let mut rules: Vec<&'a Rule> = Vec::new();
         let custom = || sites.iter().map(|site| &site.enforced.custom);
-        if custom().all(Rules::is_empty) {
-            return rules;
-        }
         for reading in readings {
             for authority in self.request.authorities() {
                 let facts = Facts {
@@ -106,6 +119,7 @@ impl<'a> Look<'a> {
     }
 
     /// Who holds the token, as the authorization server says.
+    #[inline(never)]
     pub(super) fn introspect(
         &mut self,
         demand: &'a IntrospectionDemand,

@@ -193,8 +193,8 @@ impl<'a> Look<'a> {
     ) -> Result<(), Unaccepted> {
         claims.check(&rule.demands, self.now)?;
         claims.check_audience(&rule.audiences)?;
-        let (keys, id) = match self.keys.of(rule.keys, self.now) {
-            Availability::Ready(keys, id) => (keys, id),
+        let id = match self.keys.of(rule.keys, self.now) {
+            Availability::Ready(_, id) => id,
             Availability::Pending if !self.answers.waited.contains(&rule.keys) => {
                 return Err(Unaccepted::KeysPending(rule.keys));
             }
@@ -206,6 +206,20 @@ impl<'a> Look<'a> {
             self.caches.verified_lookups.note(true);
             return Ok(());
         }
+        self.verify(rule, token, parsed)
+    }
+
+    /// Verifies a token that was not verified before with the keys that there are now.
+    #[inline(never)]
+    fn verify<'t>(
+        &mut self,
+        rule: &JwtRule,
+        token: &'t [u8],
+        parsed: &mut Option<Jwt<'t>>,
+    ) -> Result<(), Unaccepted> {
+        let Availability::Ready(keys, id) = self.keys.of(rule.keys, self.now) else {
+            return Err(Reason::KeysUnavailable.into());
+        };
         let jwt = match parsed {
             Some(jwt) => jwt,
             None => parsed.insert(jwt::parse(token)?),

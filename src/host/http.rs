@@ -115,7 +115,7 @@ fn look(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Durati
                 Verdict::Refuse(refusal) => refuse(&refusal, Some(&request)),
                 Verdict::Allow(allow) => match change(&allow) {
                     Ok(()) => {
-                        meter::count(Metric::decision(allow.rule.as_deref(), ALLOWED));
+                        meter::allowed(allow.rule.as_ref());
                         if plugin.policy.access_log == AccessLog::All {
                             tell_access_log(allow.rule.as_deref(), ALLOWED, NONE);
                         }

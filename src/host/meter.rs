@@ -5,9 +5,10 @@
 //! What is counted stays here until the next tick, so that no request pays for a call to the host.
 
 use super::abi;
-use crate::meter::{Family, Metric, OTHER, configuration_gauges};
+use crate::meter::{ALLOWED, Family, Metric, OTHER, configuration_gauges};
 use hashbrown::HashMap;
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// What is counted, and when that was told last.
@@ -16,6 +17,9 @@ struct Meter {
     /// Where the series stand that are about a name; those about none are under the empty name.
     names: HashMap<Box<str>, usize>,
     series: Vec<Vec<Series>>,
+    /// Requests that rules have allowed and that are in no series yet. By the address of the name of
+    /// the rule, which stays where it is since it is kept here: that is found without its text.
+    allowed: HashMap<*const u8, (Rc<str>, u64)>,
     /// As time since the Unix epoch, in whole seconds from the first time.
     told: Option<Duration>,
 }
@@ -53,6 +57,19 @@ pub fn count(metric: Metric<'_>) {
     add(metric, 1);
 }
 
+/// Counts a request that goes on.
+pub fn allowed(by: Option<&Rc<str>>) {
+    match by {
+        None => count(Metric::decision(None, ALLOWED)),
+        Some(rule) => with(|meter| {
+            let known = meter.allowed.entry(Rc::as_ptr(rule).cast());
+            let (_, times) = known.or_insert_with(|| (Rc::clone(rule), 0));
+            *times = times.saturating_add(1);
+            Some(())
+        }),
+    }
+}
+
 /// Counts several.
 pub fn add(metric: Metric<'_>, several: u64) {
     with(|meter| meter.add(&metric, several));
@@ -88,6 +105,9 @@ pub fn tell(now: Duration) {
         let seconds = now.saturating_sub(since).as_secs();
         meter.told = Some(since.saturating_add(Duration::from_secs(seconds)));
         meter.add(&Metric::fixed(Family::AliveSeconds, ""), seconds);
+        for (rule, times) in std::mem::take(&mut meter.allowed).into_values() {
+            meter.add(&Metric::decision(Some(&rule), ALLOWED), times);
+        }
         for series in meter.series.iter_mut().flatten() {
             let untold = std::mem::take(&mut series.untold);
             if let (Some(number), 1..) = (series.number, untold) {

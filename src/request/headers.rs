@@ -36,18 +36,15 @@ impl Headers {
     /// # Errors
     /// A length leads outside of the block.
     pub fn from_abi(block: Vec<u8>) -> Result<Self, MalformedHeaders> {
-        let number = |at: usize| -> Option<usize> {
-            let bytes = block.get(at..at.checked_add(4)?)?;
-            usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
-        };
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+        let low = |both: u64| both as u32 as usize;
         let mut names = Names::default();
         let mut read = || -> Option<Vec<Line>> {
-            let count = number(0)?;
-            let mut at = count.checked_mul(8)?.checked_add(4)?;
+            let (count, rest) = block.split_first_chunk()?;
+            let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
             // Each line needs ten bytes at least, so the count cannot make us reserve more.
-            if at > block.len() {
-                return None;
-            }
+            let (lengths, _) = rest.get(..count.checked_mul(8)?)?.as_chunks::<8>();
+            let mut at = count.checked_mul(8)?.checked_add(4)?;
             let mut span = |length: usize| -> Option<(usize, usize)> {
                 let end = at.checked_add(length)?;
                 block.get(at..end)?;
@@ -55,11 +52,11 @@ impl Headers {
                 Some((start, end))
             };
             let mut lines = Vec::with_capacity(count);
-            for index in 0..count {
-                let lengths = index.checked_mul(8)?.checked_add(4)?;
-                let name = span(number(lengths)?)?;
+            for lengths in lengths {
+                let both = u64::from_le_bytes(*lengths);
+                let name = span(low(both))?;
                 names.insert(block.get(name.0..name.1)?);
-                let value = span(number(lengths.checked_add(4)?)?)?;
+                let value = span(low(both >> 32))?;
                 lines.push(Line { name, value });
             }
             Some(lines)

@@ -70,6 +70,7 @@ $(MACHETE) $(DENY) $(FUZZ) $(CYCLONEDX):
 
 bench: setup build ## measure what the plugin adds to a request
 	@cargo run --quiet --release --example bench-core -- --bench --quiet
+	@cargo run --quiet --release --example bench-instructions
 	@cargo run --quiet --example bench
 
 fuzz: setup $(FUZZ) ## feed the readers of hostile input with all sorts of bytes; needs a C++ compiler

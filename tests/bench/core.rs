@@ -1,43 +1,42 @@
-//! The core alone, natively: what a configuration costs once, and what a decision costs each time,
-//! by the number of rules.
+//! The core alone, natively: what a configuration costs once, and what a request costs each time.
 //!
 //! `make bench` runs it before the measurements in Envoy. What counts are the ratios between lines
-//! of one run: the machine is another one a minute later.
+//! of one run: the machine is another one a minute later. `instructions.rs` counts what does not
+//! change with the machine's mood.
+
+#[path = "core/gateway.rs"]
+mod gateway;
 
 use std::{hint::black_box, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use jwt_simple::algorithms::{ECDSAP256KeyPairLike as _, ES256KeyPair};
+use gateway::{Gateway, Issuer, RULES_EACH, compile, request};
 use portcullis::{
-    cache::Caches,
-    config::Config,
-    decide::{Answers, Step, decide},
-    keys::Keys,
-    policy::Policy,
-    request::{Headers, UNKNOWN_CONNECTION},
-    token::signature::PureRust,
-    verdict::Verdict,
+    cache::Verified,
+    config::Limits,
+    keys::KeySetId,
+    request::{Headers, path_readings},
+    token::jwt,
 };
-use serde_json::{Value, json};
 
-/// Authorities, with ten rules each; the first is a single rule for one of them.
-const AUTHORITIES: [usize; 4] = [0, 1, 100, 1_000];
-const RULES_EACH: usize = 10;
-const NOW: Duration = Duration::from_secs(1_800_000_000);
+/// Authorities, with ten rules each; the first is a single rule for one of them. A configuration of
+/// four mebibytes, the longest that there may be, has room for the last.
+const AUTHORITIES: [usize; 5] = [0, 1, 100, 1_000, 3_000];
 
 criterion_group! {
     name = core;
     config = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2));
-    targets = configure, decide_for_a_known_authority
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1));
+    targets = configure, decide_by_number_of_rules, look_up_a_token, parse_a_token, read_headers,
+        read_a_path
 }
 criterion_main!(core);
 
 /// From the JSON text to the policy.
 fn configure(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("configure");
-    group.sample_size(20);
+    group.sample_size(10);
     let issuer = Issuer::new();
     for authorities in AUTHORITIES {
         let text = issuer.configuration(authorities).to_string();
@@ -48,40 +47,84 @@ fn configure(criterion: &mut Criterion) {
 }
 
 /// A request with a token seen before, to an authority in the middle of the others.
-fn decide_for_a_known_authority(criterion: &mut Criterion) {
+fn decide_by_number_of_rules(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide");
     let issuer = Issuer::new();
+    let bearer = format!("Bearer {}", issuer.token(0));
     for authorities in AUTHORITIES {
-        let policy = compile(&issuer.configuration(authorities).to_string());
-        let mut keys = Keys::new(
-            &policy.key_sources,
-            &policy.limits,
-            Box::new(PureRust),
-            0,
-            &[],
+        let headers = request(
+            authorities / 2,
+            "/path-0?query=1",
+            ("authorization", &bearer),
         );
-        let (mut caches, answers) = (
-            Caches::new(&policy.limits, &policy.introspection_providers, &[]),
-            Answers::default(),
-        );
-        let headers = issuer.request(authorities / 2);
-        let mut ask = || {
-            let request = policy
-                .read(&headers, &UNKNOWN_CONNECTION)
-                .expect("readable");
-            decide(&policy, &mut keys, &mut caches, &request, &answers, NOW)
-        };
-        let Step::Done(decision) = ask() else {
-            panic!("the keys are there");
-        };
-        assert!(
-            matches!(decision.verdict, Verdict::Allow(_)),
-            "{decision:?}"
-        );
+        let gateway = Gateway::new(&issuer.configuration(authorities));
+        let mut gateway = gateway.knowing(&headers, true);
         group.bench_function(rules(authorities), |bencher| {
-            bencher.iter(|| black_box(ask()));
+            bencher.iter(|| black_box(gateway.decide(&headers)));
         });
     }
+}
+
+/// A token among as many others as a worker remembers, and one that is not among them.
+fn look_up_a_token(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("token look-up");
+    let issuer = Issuer::new();
+    let caches = Gateway::new(&issuer.configuration(0)).caches;
+    let token = issuer.token(0);
+    let claims = jwt::parse(token.as_bytes()).expect("a token").claims;
+    let max = Limits::default().verified_tokens;
+    // Signatures would take minutes; what is looked up are bytes.
+    let other = |number: usize| format!("{}{number:08}", &token[..token.len() - 8]);
+    for number in 0..max {
+        let known = Verified {
+            claims: claims.clone(),
+            keys: KeySetId::default(),
+        };
+        caches.verified.insert(other(number).as_bytes(), known);
+    }
+    for (name, token, is_known) in [
+        ("known", other(max / 2), true),
+        ("unknown", other(max), false),
+    ] {
+        assert_eq!(caches.verified.get(token.as_bytes()).is_some(), is_known);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(caches.verified.get(black_box(token.as_bytes()))));
+        });
+    }
+}
+
+/// A token that was never seen before, without its signature.
+fn parse_a_token(criterion: &mut Criterion) {
+    let token = Issuer::new().token(0);
+    criterion.bench_function("parse a token", |bencher| {
+        bencher.iter(|| jwt::parse(black_box(token.as_bytes())).expect("a token"));
+    });
+}
+
+/// A header block of the host, and the readings of a path.
+fn read_a_path(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("path readings");
+    let long = format!("/{}", "segment/".repeat(1_000));
+    for (name, path) in [
+        ("plain", "/path-0"),
+        ("plain, 8 KiB", &*long),
+        ("escapes", "/path%2D0/caf%C3%A9"),
+        ("everything at once", "/a//b/..;x=1/%61/./c\\d"),
+    ] {
+        assert!(path_readings(path.as_bytes()).is_ok(), "{path}");
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| path_readings(black_box(path.as_bytes())).expect("readings"));
+        });
+    }
+}
+
+/// A header block, as the host hands it over.
+fn read_headers(criterion: &mut Criterion) {
+    let bearer = format!("Bearer {}", Issuer::new().token(0));
+    let block = abi(&request(0, "/path-0", ("authorization", &bearer)));
+    criterion.bench_function("header block", |bencher| {
+        bencher.iter(|| Headers::from_abi(black_box(block.clone())).expect("headers"));
+    });
 }
 
 fn rules(authorities: usize) -> BenchmarkId {
@@ -89,73 +132,15 @@ fn rules(authorities: usize) -> BenchmarkId {
     BenchmarkId::from_parameter(format!("{rules} rules"))
 }
 
-fn compile(text: &str) -> Policy {
-    Policy::compile(Config::read(text.as_bytes()).expect("no faults"))
-}
-
-/// Whose tokens are accepted.
-struct Issuer {
-    key: ES256KeyPair,
-}
-
-// === impl Issuer ===
-
-impl Issuer {
-    fn new() -> Self {
-        Issuer {
-            key: ES256KeyPair::generate(),
-        }
+/// As the host hands headers over.
+fn abi(headers: &Headers) -> Vec<u8> {
+    let number = |number: usize| u32::try_from(number).expect("few").to_le_bytes();
+    let mut block = number(headers.iter().count()).to_vec();
+    for (name, value) in headers.iter() {
+        block.extend([number(name.len()), number(value.len())].concat());
     }
-
-    /// Ten rules for each authority; a single one for the first of them if there are none.
-    fn configuration(&self, authorities: usize) -> Value {
-        let rules = (0..authorities.max(1)).flat_map(|authority| {
-            let each = if authorities == 0 { 1 } else { RULES_EACH };
-            (0..each).map(move |path| {
-                json!({
-                    "from": [{"source": {"requestPrincipals": ["bench/*"]}}],
-                    "to": [{"operation": {
-                        "hosts": [name(authority)],
-                        "methods": ["GET"],
-                        "paths": [format!("/path-{path}")],
-                    }}],
-                })
-            })
-        });
-        let policy = json!({
-            "name": "bench", "namespace": "bench", "rules": rules.collect::<Vec<_>>(),
-        });
-        let jwk: Value = serde_json::from_str(&self.key.public_key().to_jwk()).expect("a JWK");
-        json!({
-            "version": 1,
-            "jwtRules": [{"issuer": "bench", "jwks": json!({"keys": [jwk]}).to_string()}],
-            "authorizationPolicies": [policy],
-        })
+    for (name, value) in headers.iter() {
+        block.extend([name, b"\0", value, b"\0"].concat());
     }
-
-    fn request(&self, authority: usize) -> Headers {
-        let claims =
-            jwt_simple::claims::Claims::create(jwt_simple::prelude::Duration::from_days(3_650))
-                .with_issuer("bench")
-                .with_subject("user");
-        let token = self.key.sign(claims).expect("a token");
-        let mut headers = Headers::default();
-        for (header, value) in [
-            (":method", "GET"),
-            (":scheme", "https"),
-            (":authority", &name(authority)),
-            (":path", "/path-0?query=1"),
-            ("user-agent", "bench"),
-            ("accept", "*/*"),
-            ("authorization", &format!("Bearer {token}")),
-            ("x-request-id", "0b8b7d7e-8f0c-4a6f-9a55-000000000000"),
-        ] {
-            headers.push(header, value.as_bytes());
-        }
-        headers
-    }
-}
-
-fn name(authority: usize) -> String {
-    format!("service-{authority}.example.com")
+    block
 }

@@ -11,6 +11,14 @@ use std::sync::Arc;
 
 /// Gathers what is needed about the connection of the current stream.
 pub fn gather(needs: &Needs, headers: &Headers, certificates: &mut Certificates) -> Connection {
+    match *needs == Needs::default() {
+        true => Connection::default(),
+        false => gather_all(needs, headers, certificates),
+    }
+}
+
+#[inline(never)]
+fn gather_all(needs: &Needs, headers: &Headers, certificates: &mut Certificates) -> Connection {
     let mut connection = Connection::default();
     if needs.remote {
         connection.remote = address(&["source", "address"]).map(|address| address.ip());

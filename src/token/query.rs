@@ -7,7 +7,8 @@ use std::borrow::Cow;
 /// Every value of a parameter, percent-decoded.
 pub(super) fn values<'r>(path: &'r [u8], name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
     let (_, query, _) = split(path);
-    let pairs = query.split(|byte| *byte == b'&').map(pair);
+    let parts = query.split(|byte| *byte == b'&');
+    let pairs = parts.filter(|part| !part.is_empty()).map(pair);
     let named = pairs.filter(move |(found, _)| *percent_decode(found) == *name.as_bytes());
     named.map(|(_, value)| percent_decode(value))
 }

@@ -138,13 +138,17 @@ impl KeyRing {
         }
     }
 
-    /// Replaces both keys by new ones with new `kid`s; the old ones stay published or vanish.
-    pub fn rotate(&mut self, issuer: &str, place: usize, keep_old: bool) {
-        let fresh = KeyRing {
+    /// Later keys of this issuer, with `kid`s of their own.
+    pub fn rotated(issuer: &str, place: usize) -> Self {
+        KeyRing {
             rs256: Key::rs256(place, &format!("{issuer}-rs-{place}")),
             es256: Key::es256(&format!("{issuer}-es-{place}")),
             retired: Vec::new(),
-        };
+        }
+    }
+
+    /// Puts these keys in place of both; the old ones stay published or vanish.
+    pub fn replace(&mut self, fresh: KeyRing, keep_old: bool) {
         let old = std::mem::replace(self, fresh);
         if keep_old {
             self.retired = old.retired;

@@ -73,7 +73,9 @@ impl Issuer {
     /// New keys with new `kid`s; the old ones stay in the key set or vanish from it.
     pub fn rotate_keys(&self, keep_old: bool) {
         let place = NEXT_ROTATED.fetch_add(1, Ordering::Relaxed);
-        self.keys().rotate(&self.name, place, keep_old);
+        // Before the lock: making an RSA key is slow, and others ask for the key set meanwhile.
+        let fresh = KeyRing::rotated(&self.name, place);
+        self.keys().replace(fresh, keep_old);
     }
 
     /// A valid RS256 token for the subject `demo-user`, with these claims laid over it.

@@ -274,8 +274,8 @@ impl Envoy {
         update.unwrap_or_else(|| panic!("Envoy took no notice of an update in {UPDATE_PATIENCE:?}"))
     }
 
-    /// Panics if a wasm VM has failed since the start, with what tells so.
-    pub fn assert_no_wasm_failures(&self) {
+    /// What tells that a wasm VM has failed since the start: lines of the log, and counters.
+    pub fn wasm_failures(&self) -> Vec<String> {
         let log = self.log();
         let mut found: Vec<String> = log
             .lines()
@@ -288,6 +288,12 @@ impl Envoy {
                 && FAILURE_STATS.iter().any(|end| name.ends_with(end))
         });
         found.extend(counted.map(|(name, value)| format!("{name}: {value}")));
+        found
+    }
+
+    /// Panics if a wasm VM has failed since the start, with what tells so.
+    pub fn assert_no_wasm_failures(&self) {
+        let found = self.wasm_failures();
         assert!(
             found.is_empty(),
             "a wasm VM has failed:\n{}",

@@ -20,7 +20,7 @@ use std::{collections::BTreeSet, env, fs, path::Path, path::PathBuf, time::Insta
 use authorization_server::{AuthorizationServer, Client as OauthClient, IssuerOptions, Options};
 use authorizer::AUTHORIZER;
 use contenders::{Contender, Guarded, ISSUER, NO_FILTER, Rule, Tokens};
-use harness::{Envoy, Tool, Version, requirements};
+use harness::{Envoy, Tool, Version, environment, requirements};
 use report::Measured;
 use serde_json::json;
 use tokens::TokenFiles;
@@ -44,8 +44,8 @@ fn main() {
     ) {
         return;
     }
-    let rounds = number_from_environment("BENCH_ROUNDS", 3);
-    let seconds = number_from_environment("BENCH_SECONDS", 3);
+    let rounds = environment::number("BENCH_ROUNDS", 3);
+    let seconds = environment::number("BENCH_SECONDS", 3);
     let only = env::var("BENCH_ONLY").unwrap_or_default();
 
     let client = OauthClient::new(CLIENT.0, CLIENT.1);
@@ -57,7 +57,7 @@ fn main() {
         jwks: issuer.jwks().to_string(),
         introspection_url: format!("{}/oauth2/introspect", issuer.url),
         client: CLIENT,
-        rules: rules(number_from_environment("BENCH_AUTHORITIES", 1)),
+        rules: rules(environment::number("BENCH_AUTHORITIES", 1)),
     };
     let rules = guarded.rules.len();
     let sent = |rule: &Rule| rule.authority == AUTHORITY && rule.path == PATH;
@@ -84,7 +84,7 @@ fn main() {
     for contender in &contenders {
         assert_guards(&envoy, contender, &files.first(contender.tokens));
     }
-    let memory_before = wrk::resident_mebibytes(envoy.pid());
+    let memory_before = resident_mebibytes(&envoy);
     let (begun, stolen_before) = (Instant::now(), wrk::stolen_seconds());
 
     let mut measured: Vec<_> = contenders.into_iter().map(Measured::new).collect();
@@ -113,7 +113,7 @@ fn main() {
 
     let stolen = wrk::stolen_seconds() - stolen_before;
     let stolen = format!("{stolen:.1} s of {:.0} s", begun.elapsed().as_secs_f64());
-    let memory_after = wrk::resident_mebibytes(envoy.pid());
+    let memory_after = resident_mebibytes(&envoy);
     let (table, json) = report::report(
         &measured,
         &[
@@ -170,14 +170,11 @@ fn assert_guards(envoy: &Envoy, contender: &Contender, token: &str) {
     }
 }
 
-fn number_from_environment(name: &str, otherwise: u32) -> u32 {
-    let Ok(text) = env::var(name) else {
-        return otherwise;
-    };
-    match text.parse() {
-        Ok(number) if number > 0 => number,
-        _ => panic!("{name} is a number above 0, not `{text}`"),
-    }
+/// The memory that Envoy holds, in MiB.
+fn resident_mebibytes(envoy: &Envoy) -> f64 {
+    envoy
+        .resident_kib()
+        .map_or(f64::NAN, |kib| kib as f64 / 1024.0)
 }
 
 fn machine() -> String {

@@ -119,14 +119,3 @@ pub fn stolen_seconds() -> f64 {
         .unwrap_or(f64::NAN)
         / TICKS
 }
-
-/// The memory that a process holds, in MiB.
-pub fn resident_mebibytes(pid: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB"));
-    kibibytes
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(f64::NAN)
-        / 1024.0
-}

@@ -33,6 +33,7 @@
 //! | `client.rs`, `exchange.rs` | an HTTP/1.1 client that sends exactly the bytes it is given |
 //! | `tls.rs`, `certificate.rs` | certificates for one test, and both ends of TLS |
 //! | `registry.rs` | a running container registry |
+//! | `environment.rs` | numbers that a program is given |
 //! | `requirements.rs` | the outside tools, and what happens when one is missing |
 //! | `process.rs`, `wait.rs` | a child process with its log; bounded waiting |
 //!
@@ -45,6 +46,7 @@
 pub mod bootstrap;
 mod certificate;
 pub mod client;
+pub mod environment;
 pub mod envoy;
 mod exchange;
 pub mod httpbin;

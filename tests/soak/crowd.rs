@@ -26,6 +26,8 @@ pub struct Tally {
     /// Answers that were right, and another one would have been, too.
     pub ambiguous: BTreeMap<Kind, u64>,
     pub slowest: BTreeMap<Kind, Duration>,
+    /// Answers that took longer than [`LATE`].
+    pub late: BTreeMap<Kind, u64>,
     /// Opened connections.
     pub connections: u64,
     /// Wrong answers, and the first of them in words, with the time since the begin.
@@ -58,6 +60,8 @@ const LANES: [Lanes; 2] = [
     },
 ];
 
+/// Shorter than the time that the gateway waits for somebody who does not answer.
+pub const LATE: Duration = Duration::from_millis(500);
 /// Longer than anybody has to wait.
 const PATIENCE: Duration = Duration::from_secs(10);
 const CATCHES_UP: Duration = Duration::from_secs(1);
@@ -147,6 +151,7 @@ impl Lane<'_> {
         let took = answered - sent;
         let slowest = self.tally.slowest.entry(ask.kind).or_default();
         *slowest = took.max(*slowest);
+        *self.tally.late.entry(ask.kind).or_default() += u64::from(took > LATE);
         let got = match &response {
             Ok(response) => expected.iter().find(|answer| answer.is(response)),
             Err(_) => None,
@@ -183,6 +188,12 @@ impl Tally {
         self.answers.values().sum()
     }
 
+    /// How many of this kind were answered rightly.
+    pub fn of_kind(&self, wanted: Kind) -> u64 {
+        let all = self.answers.iter().filter(|((kind, _), _)| *kind == wanted);
+        all.map(|(_, count)| count).sum()
+    }
+
     /// How many were answered so.
     pub fn of(&self, wanted: Answer) -> u64 {
         let all = self.answers.iter();
@@ -198,6 +209,9 @@ impl AddAssign for Tally {
         }
         for (kind, count) in other.ambiguous {
             *self.ambiguous.entry(kind).or_default() += count;
+        }
+        for (kind, count) in other.late {
+            *self.late.entry(kind).or_default() += count;
         }
         for (kind, took) in other.slowest {
             let slowest = self.slowest.entry(kind).or_default();

@@ -102,11 +102,11 @@ impl Keys {
         self.signed("write", now() + LONG)
     }
 
-    /// One of a key that was dropped not long ago, if there is such a key.
+    /// One of a key that was dropped not long ago or is being dropped, if there is such a key.
     pub fn of_dropped_key(&self) -> Option<Token> {
         let generation = self.generations().iter().rev().nth(1).cloned()?;
         let since = generation.dropped.settled()?.checked_add(REMEMBERED)?;
-        let recent = generation.dropped.is(true) && Instant::now() < since;
+        let recent = !generation.dropped.is(false) && Instant::now() < since;
         recent.then(|| self.signed_by(generation, "read", now() + LONG))
     }
 

@@ -19,6 +19,7 @@ mod issuers;
 mod memory;
 mod report;
 mod switch;
+mod verdict;
 mod world;
 
 use std::{
@@ -29,7 +30,7 @@ use std::{
 
 use events::Clock;
 use harness::{environment, requirements, wait};
-use report::Seen;
+use verdict::Seen;
 use world::{LISTENER, World};
 
 /// Ten minutes, and the shortest that has a scene in it.
@@ -101,7 +102,7 @@ fn main() -> ExitCode {
     seen.after = envoy.stats();
     seen.wasm_failures = envoy.wasm_failures();
 
-    println!("{}", seen.table());
+    println!("{}", report::tables(&seen));
     let faults = seen.faults();
     if faults.is_empty() {
         println!("Everything as it must be.");

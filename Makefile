@@ -12,7 +12,7 @@ CYCLONEDX := .tools/cargo-cyclonedx-0.5.9
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo run test test-peers lint bench fuzz image push clean
+.PHONY: help setup build demo run test test-peers lint bench soak fuzz image push clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '%-10s %s\n' "$$name" "$$what"; done
@@ -72,6 +72,9 @@ bench: setup build ## measure what the plugin adds to a request
 	@cargo run --quiet --release --example bench-core -- --bench --quiet
 	@cargo run --quiet --release --example bench-instructions
 	@cargo run --quiet --example bench
+
+soak: setup build ## play an hour of a gateway in ten minutes; SOAK_SECONDS, SOAK_RATE
+	@cargo run --quiet --example soak
 
 fuzz: setup $(FUZZ) ## feed the readers of hostile input with all sorts of bytes; needs a C++ compiler
 	@for target in $$($(FUZZ)/bin/cargo-fuzz list --fuzz-dir tests/fuzz); do \

@@ -1,40 +1,17 @@
 //! Who is measured: the filters of each listener, the tokens it gets, and whom it is compared with.
 //!
 //! All guard the same rules for the same issuer. A further contender is one more line in [`all`];
-//! another number of rules is another [`Guarded`]. What Envoy's filters need is in
-//! `envoy_native.rs`; nothing here measures.
+//! another number of rules is another [`Guarded`]. What our filter needs is in `portcullis.rs`, what
+//! Envoy's need in `envoy_native.rs`; nothing here measures.
 
-use std::{collections::BTreeSet, env, path::Path};
-
-use serde_json::{Value, json};
+use std::{env, path::Path};
 
 use crate::{
     authorizer, envoy_native,
-    harness::{Filter, Listener, Plugin},
+    guarded::{Guarded, Rule},
+    harness::{Filter, Listener},
+    portcullis,
 };
-
-/// What every contender but the first guards.
-#[derive(Clone)]
-pub struct Guarded {
-    pub issuer: String,
-    /// The key set, as text.
-    pub jwks: String,
-    pub rules: Vec<Rule>,
-    /// Where the issuer introspects tokens, through the cluster [`ISSUER`]; id and secret of a client.
-    pub introspection_url: String,
-    pub client: (&'static str, &'static str),
-}
-
-/// The cluster that reaches the issuer.
-pub const ISSUER: &str = "issuer";
-
-/// Who may do what: any token of the issuer, this method, on this authority and path.
-#[derive(Clone)]
-pub struct Rule {
-    pub authority: String,
-    pub method: String,
-    pub path: String,
-}
 
 /// One line of the result.
 pub struct Contender {
@@ -71,7 +48,7 @@ const NATIVE_COLD_ES256: &str = "jwt_authn without cache + rbac, cold ES256";
 pub fn all(guarded: &Guarded, sent: impl Fn(&Rule) -> bool) -> Vec<Contender> {
     use Tokens::{ManyEs256, ManyRs256, One};
     let native = |cached| envoy_native::filters(guarded, cached);
-    let ours = |module: Option<&str>, name: &str| vec![portcullis(guarded, module, name)];
+    let ours = |module: Option<&str>, name: &str| vec![portcullis::filter(guarded, module, name)];
     let mut all = vec![
         Contender::new(NO_FILTER, One, Vec::new()),
         Contender::new(NATIVE_WARM, One, native(true)),
@@ -80,7 +57,7 @@ pub fn all(guarded: &Guarded, sent: impl Fn(&Rule) -> bool) -> Vec<Contender> {
         Contender::new(
             "Portcullis, introspected before",
             One,
-            introspecting(guarded),
+            portcullis::introspecting(guarded),
         )
         .against(WARM),
     ];
@@ -91,7 +68,7 @@ pub fn all(guarded: &Guarded, sent: impl Fn(&Rule) -> bool) -> Vec<Contender> {
             rules: rules.collect(),
             ..guarded.clone()
         };
-        let ours = vec![portcullis(&one, None, "one-rule")];
+        let ours = vec![portcullis::filter(&one, None, "one-rule")];
         all.push(Contender::new("Portcullis with one rule, warm", One, ours).against(NATIVE_WARM));
     }
     // Other builds of the module, to see what a change gives; they may do less, such as nothing.
@@ -127,83 +104,6 @@ pub fn all(guarded: &Guarded, sent: impl Fn(&Rule) -> bool) -> Vec<Contender> {
         .against(NATIVE_COLD_ES256),
     ]);
     all
-}
-
-fn portcullis(guarded: &Guarded, module: Option<&str>, name: &str) -> Filter {
-    let mut plugin = Plugin::new(configuration(guarded));
-    // A name of its own gives it caches of its own.
-    plugin.name = format!("portcullis-{name}");
-    if let Some(module) = module {
-        plugin.module = module.into();
-    }
-    plugin.inline()
-}
-
-/// The same rules for whoever has a token that the issuer calls active.
-fn introspecting(guarded: &Guarded) -> Vec<Filter> {
-    let rule = |rule: &Rule| {
-        json!({
-            "path": rule.path, "methods": [rule.method],
-            "oauth2Introspection": {"provider": "bench", "forwardToken": false},
-        })
-    };
-    let authorities: BTreeSet<_> = guarded.rules.iter().map(|rule| &rule.authority).collect();
-    let entries = authorities.iter().enumerate().map(|(index, authority)| {
-        let own = guarded
-            .rules
-            .iter()
-            .filter(|rule| rule.authority == **authority);
-        json!({
-            "name": format!("bench-{index}"),
-            "hosts": [authority],
-            "errorStyle": "istio",
-            "rules": own.map(rule).collect::<Vec<_>>(),
-        })
-    });
-    let (id, secret) = guarded.client;
-    let mut plugin = Plugin::new(json!({
-        "version": 1,
-        "defaultAction": "DENY",
-        "introspectionProviders": [{
-            "name": "bench",
-            "introspectionUrl": guarded.introspection_url,
-            "cluster": ISSUER,
-            "clientId": id,
-            "clientSecret": secret,
-            "cache": {"ttl": "1h"},
-        }],
-        "apiRules": entries.collect::<Vec<_>>(),
-    }));
-    plugin.name = "portcullis-introspecting".to_owned();
-    vec![plugin.inline()]
-}
-
-fn configuration(guarded: &Guarded) -> Value {
-    let operation = |rule: &Rule| {
-        json!({
-            "from": [{"source": {"requestPrincipals": [format!("{}/*", guarded.issuer)]}}],
-            "to": [{"operation": {
-                "hosts": [rule.authority], "methods": [rule.method], "paths": [rule.path],
-            }}],
-        })
-    };
-    let authorities: BTreeSet<_> = guarded.rules.iter().map(|rule| &rule.authority).collect();
-    json!({
-        "version": 1,
-        "defaultAction": "DENY",
-        "jwtRules": [{
-            "name": "bench",
-            "issuer": guarded.issuer,
-            "jwks": guarded.jwks,
-            "appliesTo": [{"hosts": authorities}],
-        }],
-        "authorizationPolicies": [{
-            "name": "bench",
-            "namespace": "bench",
-            "action": "ALLOW",
-            "rules": guarded.rules.iter().map(operation).collect::<Vec<_>>(),
-        }],
-    })
 }
 
 // === impl Contender ===

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    contenders::{Guarded, Rule},
+    guarded::{Guarded, Rule},
     harness::Filter,
 };
 

@@ -9,28 +9,29 @@ mod authorization_server;
 mod authorizer;
 mod contenders;
 mod envoy_native;
+mod guarded;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod portcullis;
 mod report;
 mod tokens;
+mod usage;
 mod wrk;
 
 use std::{collections::BTreeSet, env, fs, path::Path, path::PathBuf, time::Instant};
 
 use authorization_server::{AuthorizationServer, Client as OauthClient, IssuerOptions, Options};
 use authorizer::AUTHORIZER;
-use contenders::{Contender, Guarded, ISSUER, NO_FILTER, Rule, Tokens};
+use contenders::{Contender, NO_FILTER, Tokens};
+use guarded::{AUTHORITY, Guarded, PATH, Rule};
 use harness::{Envoy, Tool, Version, environment, requirements};
+use portcullis::ISSUER;
 use report::Measured;
 use serde_json::json;
 use tokens::TokenFiles;
 use wrk::Target;
 
-const AUTHORITY: &str = "bench.example.com";
-const PATH: &str = "/items/1";
 const CLIENT: (&str, &str) = ("bench", "bench-secret");
-/// Rules for each authority, if there are several authorities; [`PATH`] is one of theirs.
-const RULES_EACH: u32 = 10;
 const WARM_UP_SECONDS: u32 = 1;
 /// More than the requests that wrk has under way when it ends.
 const UNCOUNTED: usize = 64;
@@ -57,7 +58,7 @@ fn main() {
         jwks: issuer.jwks().to_string(),
         introspection_url: format!("{}/oauth2/introspect", issuer.url),
         client: CLIENT,
-        rules: rules(environment::number("BENCH_AUTHORITIES", 1)),
+        rules: guarded::rules(environment::number("BENCH_AUTHORITIES", 1)),
     };
     let rules = guarded.rules.len();
     let sent = |rule: &Rule| rule.authority == AUTHORITY && rule.path == PATH;
@@ -80,12 +81,12 @@ fn main() {
             harness::Builder::listener,
         )
         .start();
-    wrk::pin(&envoy);
+    usage::pin(&envoy);
     for contender in &contenders {
         assert_guards(&envoy, contender, &files.first(contender.tokens));
     }
-    let memory_before = resident_mebibytes(&envoy);
-    let (begun, stolen_before) = (Instant::now(), wrk::stolen_seconds());
+    let memory_before = usage::resident_mebibytes(&envoy);
+    let (begun, stolen_before) = (Instant::now(), usage::stolen_seconds());
 
     let mut measured: Vec<_> = contenders.into_iter().map(Measured::new).collect();
     for round in 0..=rounds {
@@ -111,9 +112,9 @@ fn main() {
     }
     envoy.assert_no_wasm_failures();
 
-    let stolen = wrk::stolen_seconds() - stolen_before;
+    let stolen = usage::stolen_seconds() - stolen_before;
     let stolen = format!("{stolen:.1} s of {:.0} s", begun.elapsed().as_secs_f64());
-    let memory_after = resident_mebibytes(&envoy);
+    let memory_after = usage::resident_mebibytes(&envoy);
     let (table, json) = report::report(
         &measured,
         &[
@@ -133,25 +134,6 @@ fn main() {
     write_results("results.json", &format!("{json:#}\n"));
 }
 
-/// One rule for the request that is sent; of more authorities ten each, with that one in the middle.
-fn rules(authorities: u32) -> Vec<Rule> {
-    let rule = |authority: &str, path: String| Rule {
-        authority: authority.to_owned(),
-        method: "GET".to_owned(),
-        path,
-    };
-    if authorities == 1 {
-        return vec![rule(AUTHORITY, PATH.to_owned())];
-    }
-    let names = (0..authorities).map(|index| match index == authorities / 2 {
-        true => AUTHORITY.to_owned(),
-        false => format!("service-{index}.example.com"),
-    });
-    let each =
-        |name: String| (0..RULES_EACH).map(move |path| rule(&name, format!("/items/{path}")));
-    names.flat_map(each).collect()
-}
-
 /// Nothing is worth measuring that does not let a good token in and keep out who has none.
 fn assert_guards(envoy: &Envoy, contender: &Contender, token: &str) {
     let client = envoy.client(&contender.name);
@@ -168,13 +150,6 @@ fn assert_guards(envoy: &Envoy, contender: &Contender, token: &str) {
     if !refuses && contender.name != NO_FILTER {
         eprintln!("bench: {} lets in who has no token", contender.name);
     }
-}
-
-/// The memory that Envoy holds, in MiB.
-fn resident_mebibytes(envoy: &Envoy) -> f64 {
-    envoy
-        .resident_kib()
-        .map_or(f64::NAN, |kib| kib as f64 / 1024.0)
 }
 
 fn machine() -> String {

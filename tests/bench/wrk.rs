@@ -3,11 +3,11 @@
 //! Envoy has one core to itself and wrk another, so that neither takes time from the other. A run
 //! with a single request that failed is no measurement: it panics. Called by `main.rs`.
 
-use std::{fs, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 use serde::Deserialize;
 
-use crate::harness::Envoy;
+use crate::{harness::Envoy, usage};
 
 /// What one run measured.
 #[derive(Clone, Copy, Debug)]
@@ -39,29 +39,14 @@ struct Summary {
     socket_errors: usize,
 }
 
-const ENVOYS_CORE: &str = "0";
 const WRKS_CORE: &str = "1";
 const CONNECTIONS: &str = "-c16";
-
-/// Gives Envoy a core of its own, all threads on the same.
-pub fn pin(envoy: &Envoy) {
-    let pid = envoy.pid().to_string();
-    let output = Command::new("taskset")
-        .args(["-a", "-c", "-p", ENVOYS_CORE, &pid])
-        .output()
-        .expect("taskset can be started");
-    assert!(
-        output.status.success(),
-        "taskset: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
 
 /// Sends as many requests as Envoy answers for so many seconds.
 pub fn run(target: &Target<'_>, seconds: u32) -> Run {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/rotate.lua");
     let port = target.envoy.port(target.listener);
-    let before = cpu_nanoseconds(target.envoy.pid());
+    let before = usage::cpu_nanoseconds(target.envoy.pid());
     let output = Command::new("taskset")
         .args(["-c", WRKS_CORE, "wrk", "-t1", CONNECTIONS])
         .args(["-d", &format!("{seconds}s"), "-s"])
@@ -73,7 +58,7 @@ pub fn run(target: &Target<'_>, seconds: u32) -> Run {
         .arg(target.authority)
         .output()
         .expect("wrk can be started");
-    let cpu = cpu_nanoseconds(target.envoy.pid()) - before;
+    let cpu = usage::cpu_nanoseconds(target.envoy.pid()) - before;
 
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find_map(|line| line.strip_prefix("bench "));
@@ -93,29 +78,4 @@ pub fn run(target: &Target<'_>, seconds: u32) -> Run {
         cpu_per_request: cpu as f64 / 1e3 / requests,
         requests: summary.requests,
     }
-}
-
-/// The CPU time of every thread of a process so far.
-fn cpu_nanoseconds(pid: u32) -> u64 {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("a running process on Linux");
-    let times = threads.filter_map(|thread| {
-        let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<u64>().ok()
-    });
-    times.sum()
-}
-
-/// The CPU time that other guests of the same host have taken from all cores so far, in seconds.
-pub fn stolen_seconds() -> f64 {
-    /// What `/proc/stat` counts in: USER_HZ, which is 100 wherever Linux runs.
-    const TICKS: f64 = 100.0;
-    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let total = text
-        .lines()
-        .next()
-        .and_then(|line| line.split_whitespace().nth(8));
-    total
-        .and_then(|ticks| ticks.parse::<f64>().ok())
-        .unwrap_or(f64::NAN)
-        / TICKS
 }

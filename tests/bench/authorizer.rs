@@ -1,33 +1,31 @@
 //! The least that an external authorizer can be, over HTTP, for Envoy's ext_authz filter.
 //!
 //! It lets in whoever shows a bearer token and judges nothing, so what is measured is how Envoy asks.
-//! Its own time does not count: only that of Envoy's threads does. Started by `main.rs`.
+//! It is an Envoy itself, since hardly anything answers faster, and has a process of its own, so that
+//! its CPU time can be told from that of the Envoy that asks. Started by `main.rs`.
 
-use axum::{
-    Router,
-    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
-};
 use serde_json::json;
 
 use crate::{
-    authorization_server::{Serving, bind},
-    harness::Filter,
+    harness::{Envoy, Filter, Listener, Version},
+    usage,
 };
 
-/// The cluster that reaches it.
+/// The cluster that reaches it; also the name of its listener.
 pub const AUTHORIZER: &str = "authorizer";
 
-/// Starts it on a free port; it stops when this is dropped.
-pub fn start() -> Serving {
-    let router = Router::new().fallback(async |headers: HeaderMap| {
-        let bearer = |value: &&[u8]| value.starts_with(b"Bearer ");
-        let token = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
-        match token.filter(bearer) {
-            Some(_) => StatusCode::OK,
-            None => StatusCode::FORBIDDEN,
-        }
-    });
-    Serving::start(bind(0), router)
+/// Starts it on a free port, on the core of the load; it ends when this is dropped.
+pub fn start(version: Version) -> Envoy {
+    let bearer = json!({"name": "authorization", "string_match": {"prefix": "Bearer "}});
+    let listener = Listener::new(AUTHORIZER)
+        .route(json!({
+            "match": {"prefix": "/", "headers": [bearer]},
+            "direct_response": {"status": 200},
+        }))
+        .direct_response(403, "");
+    let envoy = Envoy::builder(version).listener(listener).start();
+    usage::pin(&envoy, usage::LOADS_CORE);
+    envoy
 }
 
 /// The filter that asks it about every request.

@@ -4,104 +4,91 @@
 //! another number of rules is another [`Guarded`]. What our filter needs is in `portcullis.rs`, what
 //! Envoy's need in `envoy_native.rs`; nothing here measures.
 
-use std::{env, path::Path};
+use std::path::PathBuf;
 
 use crate::{
-    authorizer, envoy_native,
-    guarded::{Guarded, Rule},
+    authorizer,
+    empty_filter::{self, EmptyFilters},
+    envoy_native,
+    guarded::Guarded,
     harness::{Filter, Listener},
     portcullis,
+    tokens::Tokens,
 };
 
 /// One line of the result.
+#[derive(Clone)]
 pub struct Contender {
     pub name: String,
     pub tokens: Tokens,
     filters: Vec<Filter>,
-    /// Whether it must refuse who has no token.
-    pub guards: bool,
+    /// Whether it refuses who has no token; nothing if that does not matter.
+    pub guards: Option<bool>,
     /// Envoy's own way to do the same, by its name.
     pub counterpart: Option<&'static str>,
 }
 
-/// What is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Tokens {
-    /// The same token in every request.
-    One,
-    /// So many tokens in rotation that each is new when it comes, signed with RS256.
-    ManyRs256,
-    /// The same, signed with ES256.
-    ManyEs256,
-}
-
 /// What all others are compared with.
 pub const NO_FILTER: &str = "no filter";
-const NATIVE_WARM: &str = "jwt_authn with cache + rbac, warm";
-const WARM: &str = "Portcullis, warm";
-const ASKING: &str = "ext_authz to a local HTTP authorizer, warm";
+pub const EMPTY: &str = "empty wasm filter, no callback";
+const EMPTY_WITH_HEADERS: &str = "empty wasm filter, on_request_headers";
+pub const NATIVE_WARM: &str = "jwt_authn with cache + rbac, warm";
+pub const NATIVE_REMEMBERED: &str = "jwt_authn with cache + rbac, 9,000 tokens";
+const NATIVE_UNCACHED: &str = "jwt_authn without cache + rbac, warm";
 const NATIVE_COLD_RS256: &str = "jwt_authn without cache + rbac, cold RS256";
 const NATIVE_COLD_ES256: &str = "jwt_authn without cache + rbac, cold ES256";
+pub const WARM: &str = "Portcullis, warm";
+pub const REMEMBERED: &str = "Portcullis, 9,000 tokens";
+const INTROSPECTED: &str = "Portcullis, introspected before";
+/// Measured where there are more rules, to see what all the others cost.
+pub const ONE_RULE: &str = "Portcullis with one rule, warm";
+pub const COLD_RS256: &str = "Portcullis, cold RS256";
+pub const COLD_ES256: &str = "Portcullis, cold ES256";
+pub const ASKING: &str = "ext_authz to a local HTTP authorizer, warm";
 
-/// All of them, in the order in which they are measured; `sent` tells the rule that is for the
-/// requests which they get.
-pub fn all(guarded: &Guarded, sent: impl Fn(&Rule) -> bool) -> Vec<Contender> {
-    use Tokens::{ManyEs256, ManyRs256, One};
-    let native = |cached| envoy_native::filters(guarded, cached);
-    let ours = |module: Option<&str>, name: &str| vec![portcullis::filter(guarded, module, name)];
+/// All of them, in the order in which they are measured; `others` are other builds of the plugin.
+pub fn all(guarded: &Guarded, empty: &EmptyFilters, others: &[PathBuf]) -> Vec<Contender> {
+    use Tokens::{ManyEs256, ManyRs256, One, Remembered};
+    let native =
+        |name, tokens, cached| Contender::new(name, tokens, envoy_native::filters(guarded, cached));
+    let ours = |name, tokens| {
+        let filter = portcullis::filter(guarded, None, name);
+        Contender::new(name, tokens, vec![filter])
+    };
+    let does_nothing = |name, module| {
+        let contender = Contender::new(name, One, vec![empty_filter::filter(module, name)]);
+        contender.guarding(Some(false))
+    };
     let mut all = vec![
-        Contender::new(NO_FILTER, One, Vec::new()),
-        Contender::new(NATIVE_WARM, One, native(true)),
-        Contender::new(WARM, One, ours(None, "warm")).against(NATIVE_WARM),
+        Contender::new(NO_FILTER, One, Vec::new()).guarding(Some(false)),
+        does_nothing(EMPTY, &empty.without_callbacks),
+        does_nothing(EMPTY_WITH_HEADERS, &empty.with_headers),
+        native(NATIVE_WARM, One, true),
+        ours(WARM, One).against(NATIVE_WARM),
         Contender::new(ASKING, One, vec![authorizer::ext_authz()]).against(NATIVE_WARM),
-        Contender::new(
-            "Portcullis, introspected before",
-            One,
-            portcullis::introspecting(guarded),
-        )
-        .against(WARM),
+        Contender::new(INTROSPECTED, One, vec![portcullis::introspecting(guarded)])
+            .against(NATIVE_WARM),
     ];
-    // What all the other rules cost us.
     if guarded.rules.len() > 1 {
-        let rules = guarded.rules.iter().filter(|rule| sent(rule)).cloned();
-        let one = Guarded {
-            rules: rules.collect(),
-            ..guarded.clone()
-        };
-        let ours = vec![portcullis::filter(&one, None, "one-rule")];
-        all.push(Contender::new("Portcullis with one rule, warm", One, ours).against(NATIVE_WARM));
+        let filter = portcullis::filter(&guarded.one_rule(), None, ONE_RULE);
+        all.push(Contender::new(ONE_RULE, One, vec![filter]).against(NATIVE_WARM));
     }
-    // Other builds of the module, to see what a change gives; they may do less, such as nothing.
-    for module in env::var("BENCH_MODULES")
-        .unwrap_or_default()
-        .split_whitespace()
-    {
-        let stem = Path::new(module)
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy();
+    // To see what a change gives; they may do less, such as nothing.
+    for module in others {
+        let stem = module.file_stem().unwrap_or_default().to_string_lossy();
         let name = format!("Portcullis {stem}, warm");
-        let contender = Contender::new(&name, One, ours(Some(module), &stem));
-        all.push(Contender {
-            guards: false,
-            ..contender.against(NATIVE_WARM)
-        });
+        let filter = portcullis::filter(guarded, Some(module), &name);
+        let contender = Contender::new(&name, One, vec![filter]);
+        all.push(contender.guarding(None).against(NATIVE_WARM));
     }
     all.extend([
-        Contender::new(NATIVE_COLD_RS256, ManyRs256, native(false)),
-        Contender::new(
-            "Portcullis, cold RS256",
-            ManyRs256,
-            ours(None, "cold-rs256"),
-        )
-        .against(NATIVE_COLD_RS256),
-        Contender::new(NATIVE_COLD_ES256, ManyEs256, native(false)),
-        Contender::new(
-            "Portcullis, cold ES256",
-            ManyEs256,
-            ours(None, "cold-es256"),
-        )
-        .against(NATIVE_COLD_ES256),
+        native(NATIVE_REMEMBERED, Remembered, true),
+        ours(REMEMBERED, Remembered).against(NATIVE_REMEMBERED),
+        native(NATIVE_UNCACHED, One, false),
+        native(NATIVE_COLD_RS256, ManyRs256, false),
+        ours(COLD_RS256, ManyRs256).against(NATIVE_COLD_RS256),
+        native(NATIVE_COLD_ES256, ManyEs256, false),
+        ours(COLD_ES256, ManyEs256).against(NATIVE_COLD_ES256),
     ]);
     all
 }
@@ -113,10 +100,15 @@ impl Contender {
         Contender {
             name: name.to_owned(),
             tokens,
-            guards: !filters.is_empty(),
             filters,
+            guards: Some(true),
             counterpart: None,
         }
+    }
+
+    fn guarding(mut self, guards: Option<bool>) -> Self {
+        self.guards = guards;
+        self
     }
 
     fn against(mut self, counterpart: &'static str) -> Self {

@@ -9,7 +9,7 @@ pub struct Guarded {
     /// The key set, as text.
     pub jwks: String,
     pub rules: Vec<Rule>,
-    /// Where the issuer introspects tokens, through the cluster [`ISSUER`]; id and secret of a client.
+    /// Where the issuer introspects tokens, through the cluster `ISSUER`; id and secret of a client.
     pub introspection_url: String,
     pub client: (&'static str, &'static str),
 }
@@ -27,6 +27,19 @@ pub const AUTHORITY: &str = "bench.example.com";
 pub const PATH: &str = "/items/1";
 /// Rules for each authority, if there are several authorities; [`PATH`] is one of theirs.
 const RULES_EACH: u32 = 10;
+
+// === impl Guarded ===
+
+impl Guarded {
+    /// The same with the one rule that is for the requests which are sent.
+    pub fn one_rule(&self) -> Self {
+        let sent = |rule: &&Rule| rule.authority == AUTHORITY && rule.path == PATH;
+        Guarded {
+            rules: self.rules.iter().filter(sent).cloned().collect(),
+            ..self.clone()
+        }
+    }
+}
 
 /// One rule for the request that is sent; of more authorities ten each, with that one in the middle.
 pub fn rules(authorities: u32) -> Vec<Rule> {

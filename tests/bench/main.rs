@@ -1,171 +1,177 @@
 //! What a filter adds to a request: ours, and Envoy's own, with the same policies in one Envoy.
 //!
-//! Each contender has a listener of its own, gets the same requests in turn for a few seconds, and
-//! again in every round. Nothing is asserted but that all of them do their work: what is slow is
-//! for the reader to say. `cargo run --example bench`; `make bench`; see `README.md`.
+//! Each contender has a listener of its own, gets the same requests in turn for a moment, and again
+//! in every round; then the same in another Envoy with more rules. Nothing is asserted but that all
+//! of them do their work: what is slow is for the reader to say. `make bench`; see `README.md`.
 
 #[path = "../authorization_server/mod.rs"]
 mod authorization_server;
 mod authorizer;
+mod checklist;
 mod contenders;
+mod empty_filter;
 mod envoy_native;
 mod guarded;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod machine;
+mod memory;
+mod output;
+mod plots;
 mod portcullis;
 mod report;
+mod rounds;
+mod settings;
+mod summary;
 mod tokens;
 mod usage;
 mod wrk;
 
-use std::{collections::BTreeSet, env, fs, path::Path, path::PathBuf, time::Instant};
+use std::{collections::BTreeSet, fs, time::Instant};
 
-use authorization_server::{AuthorizationServer, Client as OauthClient, IssuerOptions, Options};
-use authorizer::AUTHORIZER;
-use contenders::{Contender, NO_FILTER, Tokens};
-use guarded::{AUTHORITY, Guarded, PATH, Rule};
-use harness::{Envoy, Tool, Version, environment, requirements};
-use portcullis::ISSUER;
-use report::Measured;
+use authorization_server::{
+    AuthorizationServer, Client as OauthClient, Issuer, IssuerOptions, Options,
+};
+use contenders::{Contender, NO_FILTER};
+use empty_filter::EmptyFilters;
+use guarded::Guarded;
+use harness::{Envoy, Tool, Version, requirements};
+use report::Report;
+use rounds::Surroundings;
 use serde_json::json;
-use tokens::TokenFiles;
-use wrk::Target;
+use settings::Settings;
+use summary::Size;
+use tokens::{TokenFiles, Tokens};
 
 const CLIENT: (&str, &str) = ("bench", "bench-secret");
-const WARM_UP_SECONDS: u32 = 1;
-/// More than the requests that wrk has under way when it ends.
-const UNCOUNTED: usize = 64;
 
 fn main() {
     let version = Version::V1_40;
     let [taskset, load] = ["taskset", "wrk"].map(Tool::Program);
-    if !requirements::met(
-        "bench",
-        &[Tool::Envoy(version), Tool::Plugin, taskset, load],
-    ) {
+    let tools = [Tool::Envoy(version), Tool::Plugin, taskset, load];
+    if !requirements::met("bench", &tools) {
         return;
     }
-    let rounds = environment::number("BENCH_ROUNDS", 3);
-    let seconds = environment::number("BENCH_SECONDS", 3);
-    let only = env::var("BENCH_ONLY").unwrap_or_default();
-
+    let settings = Settings::from_environment();
+    let (begun, stolen_before) = (Instant::now(), usage::stolen_seconds());
     let client = OauthClient::new(CLIENT.0, CLIENT.1);
     let issuer = IssuerOptions::new("bench").client(client);
     let server = AuthorizationServer::start(Options::default().issuer(issuer));
     let issuer = server.issuer("bench");
-    let guarded = Guarded {
-        issuer: issuer.iss.clone(),
-        jwks: issuer.jwks().to_string(),
-        introspection_url: format!("{}/oauth2/introspect", issuer.url),
-        client: CLIENT,
-        rules: guarded::rules(environment::number("BENCH_AUTHORITIES", 1)),
-    };
-    let rules = guarded.rules.len();
-    let sent = |rule: &Rule| rule.authority == AUTHORITY && rule.path == PATH;
-    let mut contenders = contenders::all(&guarded, sent);
-    contenders.retain(|one| one.name == NO_FILTER || one.name.contains(&only));
-    eprintln!("bench: signing tokens");
-    let kinds: BTreeSet<_> = contenders.iter().map(|one| one.tokens).collect();
-    let files = TokenFiles::make(issuer, kinds.into_iter());
-    // The one token of the warm contenders is one that can be introspected, too.
-    if contenders.iter().any(|one| one.tokens == Tokens::One) {
-        issuer.remember(&files.first(Tokens::One), issuer.claims(json!({})));
-    }
-    let authorizer = authorizer::start();
-    let listeners = contenders.iter().map(Contender::listener);
-    let envoy = listeners
-        .fold(
-            Envoy::builder(version)
-                .cluster(ISSUER, server.port())
-                .cluster(AUTHORIZER, authorizer.port()),
-            harness::Builder::listener,
-        )
-        .start();
-    usage::pin(&envoy);
-    for contender in &contenders {
-        assert_guards(&envoy, contender, &files.first(contender.tokens));
-    }
-    let memory_before = usage::resident_mebibytes(&envoy);
-    let (begun, stolen_before) = (Instant::now(), usage::stolen_seconds());
+    let authorizer = authorizer::start(version);
 
-    let mut measured: Vec<_> = contenders.into_iter().map(Measured::new).collect();
-    for round in 0..=rounds {
-        let length = if round == 0 { WARM_UP_SECONDS } else { seconds };
-        for one in &mut measured {
-            eprintln!("bench: round {round} of {rounds}, {}", one.contender.name);
-            let run = wrk::run(
-                &Target {
-                    envoy: &envoy,
-                    listener: &one.contender.name,
-                    authority: AUTHORITY,
-                    path: PATH,
-                    tokens: &files.path(one.contender.tokens),
-                    start: one.sent,
-                },
-                length,
-            );
-            one.sent += run.requests + UNCOUNTED;
-            if round > 0 {
-                one.runs.push(run);
-            }
-        }
-    }
-    envoy.assert_no_wasm_failures();
+    let contenders = contenders(issuer, &settings);
+    let tokens = tokens(issuer, &contenders);
+    let around = Surroundings {
+        version,
+        settings: &settings,
+        issuer: server.port(),
+        authorizer: &authorizer,
+        tokens: &tokens,
+    };
+    let sizes = contenders.iter().map(|(authorities, contenders)| {
+        eprintln!("bench: {authorities} authorities");
+        let measured = rounds::measure(contenders.clone(), &around);
+        Size::new(*authorities, guarded::rules(*authorities).len(), &measured)
+    });
+    let sizes: Vec<_> = sizes.collect();
+    let memory = memory::measure(&contenders, &around);
 
     let stolen = usage::stolen_seconds() - stolen_before;
-    let stolen = format!("{stolen:.1} s of {:.0} s", begun.elapsed().as_secs_f64());
-    let memory_after = usage::resident_mebibytes(&envoy);
-    let (table, json) = report::report(
-        &measured,
-        &[
-            ("machine", machine()),
-            ("Envoy", format!("{version}, one worker")),
-            ("rules", rules.to_string()),
-            ("rounds", format!("{rounds} of {seconds} s, medians")),
-            ("CPU time taken by other guests of the host", stolen),
-            (
-                "Envoy's memory, all listeners",
-                format!("{memory_before:.0} MiB before, {memory_after:.0} MiB after"),
+    let mut about = about(&settings, &authorizer);
+    about.push((
+        "CPU time taken by other guests of the host",
+        format!("{stolen:.1} s of {:.0} s", begun.elapsed().as_secs_f64()),
+    ));
+    let module_bytes = fs::metadata(Tool::Plugin.path()).map_or(0, |file| file.len());
+    let report = Report {
+        checklist: checklist::checklist(&sizes, &memory, module_bytes),
+        about,
+        sizes,
+        memory,
+    };
+    println!("{}", report.markdown());
+    output::write_result("results.md", &report.markdown());
+    output::write_result("results.json", &report.json());
+    draw(&report, &authorizer);
+}
+
+/// All contenders that take part, by the number of authorities.
+fn contenders(issuer: &Issuer, settings: &Settings) -> Vec<(u32, Vec<Contender>)> {
+    let empty = EmptyFilters::make();
+    let sizes = settings.authorities.iter().map(|authorities| {
+        let guarded = Guarded {
+            issuer: issuer.iss.clone(),
+            jwks: issuer.jwks().to_string(),
+            introspection_url: format!("{}/oauth2/introspect", issuer.url),
+            client: CLIENT,
+            rules: guarded::rules(*authorities),
+        };
+        let mut contenders = contenders::all(&guarded, &empty, &settings.modules);
+        contenders.retain(|one| one.name == NO_FILTER || settings.chooses(&one.name));
+        (*authorities, contenders)
+    });
+    sizes.collect()
+}
+
+/// All tokens that they and the measurement of memory send.
+fn tokens(issuer: &Issuer, contenders: &[(u32, Vec<Contender>)]) -> TokenFiles {
+    eprintln!("bench: signing tokens");
+    let all = contenders.iter().flat_map(|(_, all)| all);
+    let mut kinds: BTreeSet<_> = all.map(|one| one.tokens).collect();
+    kinds.insert(Tokens::Remembered);
+    let tokens = TokenFiles::make(issuer, kinds.into_iter());
+    // The one token of the warm contenders is one that can be introspected, too.
+    issuer.remember(&tokens.first(Tokens::One), issuer.claims(json!({})));
+    tokens
+}
+
+/// Where, with what and how it was measured.
+fn about(settings: &Settings, envoy: &Envoy) -> Vec<(&'static str, String)> {
+    let Settings {
+        rounds,
+        seconds,
+        rate,
+        ..
+    } = settings;
+    let envoy = machine::envoys_version(envoy);
+    vec![
+        ("machine", machine::machine()),
+        ("Envoy", format!("{envoy}, one worker")),
+        ("wrk", machine::wrks_version()),
+        ("Portcullis", format!("commit {}", machine::commit())),
+        ("day", machine::today()),
+        (
+            "rounds",
+            format!(
+                "{rounds} of {seconds} s at full speed and {seconds} s at {rate} requests/s, medians"
             ),
-        ],
-    );
-    println!("{table}");
-    write_results("results.md", &table);
-    write_results("results.json", &format!("{json:#}\n"));
+        ),
+    ]
 }
 
-/// Nothing is worth measuring that does not let a good token in and keep out who has none.
-fn assert_guards(envoy: &Envoy, contender: &Contender, token: &str) {
-    let client = envoy.client(&contender.name);
-    let request = || client.get(PATH).authority(AUTHORITY);
-    let with = request().bearer(token).send().expect("an answer").status;
-    assert_eq!(with, 200, "{} and a good token", contender.name);
-    let without = request().send().expect("an answer").status;
-    let refuses = without == 403;
-    assert!(
-        refuses || !contender.guards,
-        "{} and no token: {without}",
-        contender.name
+/// The pictures of what is there.
+fn draw(report: &Report, envoy: &Envoy) {
+    let caption = format!(
+        "{}; Envoy {}, one worker; Portcullis {}, {}",
+        machine::machine(),
+        machine::envoys_version(envoy),
+        machine::commit(),
+        machine::today()
     );
-    if !refuses && contender.name != NO_FILTER {
-        eprintln!("bench: {} lets in who has no token", contender.name);
+    if let Some(one) = report.sizes.iter().find(|size| size.authorities == 1) {
+        let title = "CPU time that a filter adds to a request, one rule";
+        let picture = plots::bars(title, one, |it| it.added_cpu_microseconds, &caption);
+        output::write_result("added-cpu.svg", &picture);
+        let title = format!(
+            "99 of 100 requests are answered in, at {:.0} requests/s, one rule",
+            one.lines[0].rate
+        );
+        let picture = plots::bars(&title, one, |it| it.p99, &caption);
+        output::write_result("p99.svg", &picture);
     }
-}
-
-fn machine() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let mut models = text.lines().filter(|line| line.starts_with("model name"));
-    let model = models.next().and_then(|line| line.split_once(": "));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let model = model.map_or(env::consts::ARCH, |(_, model)| model);
-    format!("{model}, {cores} cores")
-}
-
-fn write_results(name: &str, text: &str) {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join(target)
-        .join("bench");
-    let written = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(name), text));
-    written.unwrap_or_else(|error| panic!("cannot write to {}: {error}", folder.display()));
+    let title = "CPU time that a filter adds to a request, by the number of rules";
+    if let Some(picture) = plots::by_rules(title, &report.sizes, &caption) {
+        output::write_result("by-rules.svg", &picture);
+    }
 }

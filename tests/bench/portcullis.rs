@@ -1,6 +1,6 @@
 //! Our own filter, for the rules that all contenders guard. Called by `contenders.rs`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use serde_json::{Value, json};
 
@@ -13,18 +13,18 @@ use crate::{
 pub const ISSUER: &str = "issuer";
 
 /// Whoever has a token of the issuer passes; `module` is another build of the plugin.
-pub fn filter(guarded: &Guarded, module: Option<&str>, name: &str) -> Filter {
-    let mut plugin = Plugin::new(configuration(guarded));
+pub fn filter(guarded: &Guarded, module: Option<&PathBuf>, name: &str) -> Filter {
+    let plugin = Plugin::new(configuration(guarded));
     // A name of its own gives it caches of its own.
-    plugin.name = format!("portcullis-{name}");
-    if let Some(module) = module {
-        plugin.module = module.into();
+    let plugin = plugin.name(name);
+    match module {
+        Some(module) => plugin.module(module).inline(),
+        None => plugin.inline(),
     }
-    plugin.inline()
 }
 
 /// The same rules for whoever has a token that the issuer calls active.
-pub fn introspecting(guarded: &Guarded) -> Vec<Filter> {
+pub fn introspecting(guarded: &Guarded) -> Filter {
     let rule = |rule: &Rule| {
         json!({
             "path": rule.path, "methods": [rule.method],
@@ -45,7 +45,7 @@ pub fn introspecting(guarded: &Guarded) -> Vec<Filter> {
         })
     });
     let (id, secret) = guarded.client;
-    let mut plugin = Plugin::new(json!({
+    let plugin = Plugin::new(json!({
         "version": 1,
         "defaultAction": "DENY",
         "introspectionProviders": [{
@@ -58,8 +58,7 @@ pub fn introspecting(guarded: &Guarded) -> Vec<Filter> {
         }],
         "apiRules": entries.collect::<Vec<_>>(),
     }));
-    plugin.name = "portcullis-introspecting".to_owned();
-    vec![plugin.inline()]
+    plugin.name("introspecting").inline()
 }
 
 fn configuration(guarded: &Guarded) -> Value {

@@ -1,124 +1,158 @@
-//! Medians, differences and ratios, as a table in Markdown and as JSON.
+//! All that was found, as tables in Markdown and as JSON.
 //!
 //! It knows nothing of how a number was measured. Called by `main.rs`.
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::{
-    contenders::{Contender, NO_FILTER},
-    wrk::Run,
+    checklist::Check,
+    contenders::ASKING,
+    memory::Memory,
+    summary::{Line, Size},
 };
 
-/// A contender with its runs, one for each round.
-pub struct Measured {
-    pub contender: Contender,
-    pub runs: Vec<Run>,
-    /// Requests so far, with those that were not counted.
-    pub sent: usize,
+/// The whole result.
+#[derive(Serialize)]
+pub struct Report {
+    pub about: Vec<(&'static str, String)>,
+    pub sizes: Vec<Size>,
+    pub memory: Vec<Memory>,
+    pub checklist: Vec<Check>,
 }
 
-/// One line of the table. Times are in microseconds.
-struct Line<'a> {
-    name: &'a str,
-    requests_per_second: f64,
-    /// From the slowest to the fastest round, as a part of the median.
-    spread: f64,
-    added_time: f64,
-    added_cpu: f64,
-    counterpart: Option<&'static str>,
-}
+const HEAD: &str = "\
+    | contender | requests/s | spread | added µs (1/rps) | added µs (CPU) \
+    | of Envoy's own (1/rps) | (CPU) | p50 µs | p99 µs | p99.9 µs |\n\
+    |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n";
 
-// === impl Measured ===
+const MEMORY_HEAD: &str = "\
+    | memory, MiB | authorities | one worker | another worker | 9,000 tokens in a worker |\n\
+    |---|---:|---:|---:|---:|\n";
 
-impl Measured {
-    pub fn new(contender: Contender) -> Self {
-        Measured {
-            contender,
-            runs: Vec::new(),
-            sent: 0,
+const CHECKLIST_HEAD: &str = "| to reach | target | measured | |\n|---|---|---:|---|\n";
+
+// === impl Report ===
+
+impl Report {
+    pub fn json(&self) -> String {
+        let json = serde_json::to_string_pretty(self).expect("numbers and texts");
+        json + "\n"
+    }
+
+    pub fn markdown(&self) -> String {
+        let mut text = String::new();
+        for size in &self.sizes {
+            text.push_str(&size.markdown());
         }
+        if !self.memory.is_empty() {
+            text.push_str(MEMORY_HEAD);
+            text.extend(self.memory.iter().map(Memory::markdown));
+            text.push('\n');
+        }
+        text.push_str(CHECKLIST_HEAD);
+        text.extend(self.checklist.iter().map(Check::markdown));
+        text.push('\n');
+        for (what, value) in &self.about {
+            let _ = writeln!(text, "{what}: {value}  ");
+        }
+        text
     }
 }
 
-/// The table, and the same as JSON.
-pub fn report(measured: &[Measured], about: &[(&str, String)]) -> (String, Value) {
-    let none = measured.iter().find(|one| one.contender.name == NO_FILTER);
-    let none = none.expect("the contender that all are compared with");
-    let lines: Vec<_> = measured.iter().map(|one| line(one, none)).collect();
-    let of_counterpart = |line: &Line<'_>, what: fn(&Line<'_>) -> f64| {
-        let counterpart = lines.iter().find(|it| Some(it.name) == line.counterpart)?;
-        Some(what(line) / what(counterpart))
-    };
+// === impl Size ===
 
-    let mut table = String::from(
-        "| contender | requests/s | spread | added µs (1/rps) | added µs (CPU) | of Envoy's own (1/rps) | (CPU) |\n\
-         |---|---:|---:|---:|---:|---:|---:|\n",
-    );
-    let mut rows = Vec::new();
-    for (line, one) in lines.iter().zip(measured) {
-        let by_time = of_counterpart(line, |it| it.added_time);
-        let by_cpu = of_counterpart(line, |it| it.added_cpu);
-        let ratio = |ratio: Option<f64>| ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
-        let (name, rps, spread) = (line.name, line.requests_per_second, line.spread * 100.0);
-        let (time, cpu) = (line.added_time, line.added_cpu);
-        let (by_time_text, by_cpu_text) = (ratio(by_time), ratio(by_cpu));
-        let _ = writeln!(
-            table,
-            "| {name} | {rps:.0} | {spread:.0} % | {time:.1} | {cpu:.1} | {by_time_text} | {by_cpu_text} |"
+impl Size {
+    fn markdown(&self) -> String {
+        let rules = match self.authorities {
+            1 => "One authority with one rule".to_owned(),
+            many => format!("{many} authorities, {} rules", self.rules),
+        };
+        let rates = || self.lines.iter().map(|line| line.rate);
+        let (least, most) = (
+            rates().fold(f64::MAX, f64::min),
+            rates().fold(0.0, f64::max),
         );
-        rows.push(json!({
-            "contender": name,
-            "requests_per_second": rps,
-            "spread": line.spread,
-            "added_microseconds": time,
-            "added_cpu_microseconds": cpu,
-            "counterpart": line.counterpart,
-            "ratio": by_time,
-            "cpu_ratio": by_cpu,
-            "rounds": one.runs.iter().map(|run| json!({
-                "requests_per_second": run.requests_per_second,
-                "cpu_microseconds": run.cpu_per_request,
-            })).collect::<Vec<_>>(),
-        }));
+        let mut text = format!("{rules}; latency at {least:.0} to {most:.0} requests/s:\n\n{HEAD}");
+        for line in &self.lines {
+            text.push_str(&self.row(line));
+        }
+        text.push('\n');
+        if let Some(asking) = self.line(ASKING) {
+            let (envoys, authorizers) = (
+                asking.added_cpu_microseconds,
+                asking.authorizer_cpu_microseconds,
+            );
+            let both = asking.cpu_with_authorizer();
+            let _ = writeln!(
+                text,
+                "{ASKING}: {envoys:.1} µs of Envoy's CPU time and {authorizers:.1} µs of the \
+                 authorizer's, {both:.1} µs together.\n",
+            );
+        }
+        text
     }
-    table.push('\n');
-    for (what, value) in about {
-        let _ = writeln!(table, "{what}: {value}  ");
+
+    fn row(&self, line: &Line) -> String {
+        let ratio = |what: fn(&Line) -> f64| {
+            let counterpart = line.counterpart?;
+            let ratio = self.ratio(&line.contender, counterpart, what)?;
+            Some(rounded(ratio))
+        };
+        let by_time = ratio(|it| it.added_microseconds).unwrap_or_default();
+        let by_cpu = ratio(|it| it.added_cpu_microseconds).unwrap_or_default();
+        let Line {
+            contender,
+            requests_per_second,
+            added_microseconds: time,
+            added_cpu_microseconds: cpu,
+            p50,
+            p99,
+            p999,
+            ..
+        } = line;
+        let spread = line.spread * 100.0;
+        format!(
+            "| {contender} | {requests_per_second:.0} | {spread:.0} % | {time:.1} | {cpu:.1} \
+             | {by_time} | {by_cpu} | {p50:.0} | {p99:.0} | {p999:.0} |\n"
+        )
     }
-    let about: serde_json::Map<_, _> = about
-        .iter()
-        .map(|(what, value)| ((*what).to_owned(), json!(value)))
-        .collect();
-    (table, json!({"about": about, "results": rows}))
 }
 
-fn line<'a>(one: &'a Measured, none: &Measured) -> Line<'a> {
-    let rps = |it: &Measured| median(&it.runs, |run| run.requests_per_second);
-    let cpu = |it: &Measured| median(&it.runs, |run| run.cpu_per_request);
-    let speeds = || one.runs.iter().map(|run| run.requests_per_second);
-    let (least, most) = (
-        speeds().fold(f64::MAX, f64::min),
-        speeds().fold(0.0, f64::max),
-    );
-    Line {
-        name: &one.contender.name,
-        requests_per_second: rps(one),
-        spread: (most - least) / rps(one),
-        added_time: 1e6 / rps(one) - 1e6 / rps(none),
-        added_cpu: cpu(one) - cpu(none),
-        counterpart: one.contender.counterpart,
+// === impl Memory ===
+
+impl Memory {
+    fn markdown(&self) -> String {
+        let Memory {
+            contender,
+            authorities,
+            first_worker_mebibytes: first,
+            further_worker_mebibytes: further,
+            tokens_mebibytes: tokens,
+        } = self;
+        format!("| {contender} | {authorities} | {first:.1} | {further:.1} | {tokens:.1} |\n")
     }
 }
 
-fn median(runs: &[Run], what: fn(&Run) -> f64) -> f64 {
-    let mut values: Vec<_> = runs.iter().map(what).collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 {
-        values[middle]
+// === impl Check ===
+
+impl Check {
+    fn markdown(&self) -> String {
+        let Check {
+            what, target, unit, ..
+        } = self;
+        let measured = self.measured.map(rounded).unwrap_or_default();
+        let verdict = self.verdict();
+        format!("| {what} | {target} {unit} | {measured} | {verdict} |\n")
+    }
+}
+
+/// With two digits behind the point, or with as many as leave two that are not 0.
+fn rounded(number: f64) -> String {
+    if number.abs() < 0.1 {
+        format!("{number:.4}")
     } else {
-        (values[middle - 1] + values[middle]) / 2.0
+        format!("{number:.2}")
     }
 }

@@ -1,16 +1,18 @@
-//! What Envoy uses of the machine: which core, how much CPU time and memory; as Linux tells it.
+//! What a process uses of the machine: which core, how much CPU time and memory; as Linux tells it.
 
 use std::{fs, process::Command};
 
 use crate::harness::Envoy;
 
-const ENVOYS_CORE: &str = "0";
+/// What is measured has a core to itself; what causes it, and what it asks, has the other.
+pub const MEASURED_CORE: &str = "0";
+pub const LOADS_CORE: &str = "1";
 
-/// Gives Envoy a core of its own, all threads on the same.
-pub fn pin(envoy: &Envoy) {
+/// Gives an Envoy one core for all its threads.
+pub fn pin(envoy: &Envoy, core: &str) {
     let pid = envoy.pid().to_string();
     let output = Command::new("taskset")
-        .args(["-a", "-c", "-p", ENVOYS_CORE, &pid])
+        .args(["-a", "-c", "-p", core, &pid])
         .output()
         .expect("taskset can be started");
     assert!(
@@ -45,7 +47,7 @@ pub fn stolen_seconds() -> f64 {
         / TICKS
 }
 
-/// The memory that Envoy holds, in MiB.
+/// The memory that an Envoy holds, in MiB.
 pub fn resident_mebibytes(envoy: &Envoy) -> f64 {
     envoy
         .resident_kib()

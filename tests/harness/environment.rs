@@ -6,9 +6,23 @@ use std::env;
 
 /// A number above 0 of this name; `otherwise` if there is none. Panics at anything else.
 pub fn number(name: &str, otherwise: u32) -> u32 {
+    env::var(name).map_or(otherwise, |text| read(name, &text))
+}
+
+/// The same for one number or several with spaces between them.
+pub fn numbers(name: &str, otherwise: &[u32]) -> Vec<u32> {
     let Ok(text) = env::var(name) else {
-        return otherwise;
+        return otherwise.to_vec();
     };
+    let numbers: Vec<_> = text
+        .split_whitespace()
+        .map(|text| read(name, text))
+        .collect();
+    assert!(!numbers.is_empty(), "{name} is empty");
+    numbers
+}
+
+fn read(name: &str, text: &str) -> u32 {
     match text.parse() {
         Ok(number) if number > 0 => number,
         _ => panic!("{name} is a number above 0, not `{text}`"),

@@ -47,60 +47,59 @@ pub fn checklist(sizes: &[Size], memory: &[Memory], module_bytes: u64) -> Vec<Ch
         .iter()
         .find(|it| it.contender == WARM && it.authorities == MANY);
     let memory = in_memory.map(|it| it.further_worker_mebibytes);
-    let times = "times";
     vec![
         Check::new(
             "a token seen before, one rule: of jwt_authn with its cache + rbac",
             AtMost(1.0),
-            times,
+            "",
             to_counterpart(WARM),
         ),
         Check::new(
             "an RS256 token never seen before: of jwt_authn without cache + rbac",
             AtMost(1.1),
-            times,
+            "",
             to_counterpart(COLD_RS256),
         ),
         Check::new(
             "an ES256 token never seen before: the same",
             AtMost(1.1),
-            times,
+            "",
             to_counterpart(COLD_ES256),
         ),
         Check::new(
             "1,000 authorities with ten rules each: of our own cost with one rule",
             AtMost(1.2),
-            times,
+            "",
             ratio(many, WARM, ONE_RULE),
         ),
         Check::new(
             "the same: of jwt_authn with its cache + rbac with the same policies",
             AtMost(0.03),
-            times,
+            "",
             ratio(many, WARM, NATIVE_WARM),
         ),
         Check::new(
             "ext_authz to a local authorizer: of our cost, by Envoy's CPU time alone",
             AtLeast(10.0),
-            times,
+            "",
             asking(|it| it.added_cpu_microseconds),
         ),
         Check::new(
             "the same, with the authorizer's own CPU time",
             AtLeast(10.0),
-            times,
+            "",
             asking(Line::cpu_with_authorizer),
         ),
         Check::new(
             "the module",
             AtMost(1.0),
-            "MiB",
+            " MiB",
             Some(module_bytes as f64 / MEBIBYTE),
         ),
         Check::new(
             "memory of another worker with 10,000 rules",
             AtMost(32.0),
-            "MiB",
+            " MiB",
             memory,
         ),
     ]
@@ -150,8 +149,8 @@ impl Target {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Target::AtMost(most) => write!(f, "at most {most}"),
-            Target::AtLeast(least) => write!(f, "at least {least}"),
+            Target::AtMost(most) => write!(f, "at most {most:?}"),
+            Target::AtLeast(least) => write!(f, "at least {least:?}"),
         }
     }
 }

@@ -28,9 +28,9 @@ const TITLE: u32 = 44;
 const CAPTION: u32 = 30;
 const ROW: u32 = 28;
 const NAMES: i32 = 330;
-const LARGE: u32 = 18;
-const NORMAL: u32 = 14;
-const SMALL: u32 = 12;
+const LARGE: u32 = 22;
+const NORMAL: u32 = 16;
+const SMALL: u32 = 14;
 
 /// One bar for each contender.
 pub fn bars(title: &str, size: &Size, what: fn(&Line) -> f64, caption: &str) -> String {
@@ -105,9 +105,9 @@ pub fn by_rules(title: &str, sizes: &[Size], caption: &str) -> Option<String> {
                 .iter()
                 .map(|at| Circle::new(*at, 5, color(name).filled()));
             chart.draw_series(dots)?;
-            // Above the middle of its line.
-            let [(x1, y1), (x2, y2)] = [points[0], points[points.len() - 1]];
-            let at = ((x1 * x2).sqrt(), (y1 * y2).sqrt() * 1.3);
+            // Left of its last point, and above.
+            let (rules, added) = points[points.len() - 1];
+            let at = (rules * 0.75, added * 1.4);
             let ink = color(name);
             let style = text(NORMAL, HPos::Right).color(&ink);
             chart.draw_series([Text::new((*name).to_owned(), at, style)])?;

@@ -142,9 +142,12 @@ impl Check {
         let Check {
             what, target, unit, ..
         } = self;
-        let measured = self.measured.map(rounded).unwrap_or_default();
+        let measured = match self.measured {
+            Some(measured) => rounded(measured) + unit,
+            None => String::new(),
+        };
         let verdict = self.verdict();
-        format!("| {what} | {target} {unit} | {measured} | {verdict} |\n")
+        format!("| {what} | {target}{unit} | {measured} | {verdict} |\n")
     }
 }
 

@@ -57,6 +57,8 @@ pub fn measure(contenders: Vec<Contender>, around: &Surroundings<'_>) -> Vec<Mea
         one.warm_up(&envoy, around);
     }
     for round in 1..=rounds {
+        // Forth and back, so that a machine that gets slower or faster favours nobody.
+        measured.reverse();
         for one in &mut measured {
             eprintln!("bench: round {round} of {rounds}, {}", one.contender.name);
             let run = wrk::at_full_speed(&one.target(&envoy, around), seconds);
@@ -68,6 +70,9 @@ pub fn measure(contenders: Vec<Contender>, around: &Surroundings<'_>) -> Vec<Mea
         }
     }
     envoy.assert_no_wasm_failures();
+    if rounds % 2 == 1 {
+        measured.reverse();
+    }
     measured
 }
 

@@ -42,6 +42,7 @@ use serde_json::json;
 use settings::Settings;
 use summary::Size;
 use tokens::{TokenFiles, Tokens};
+use usage::Elsewhere;
 
 const CLIENT: (&str, &str) = ("bench", "bench-secret");
 
@@ -53,12 +54,12 @@ fn main() {
         return;
     }
     let settings = Settings::from_environment();
-    let (begun, stolen_before) = (Instant::now(), usage::stolen_seconds());
     let client = OauthClient::new(CLIENT.0, CLIENT.1);
     let issuer = IssuerOptions::new("bench").client(client);
     let server = AuthorizationServer::start(Options::default().issuer(issuer));
     let issuer = server.issuer("bench");
     let authorizer = authorizer::start(version);
+    let (begun, before) = (Instant::now(), Elsewhere::so_far(&authorizer));
 
     let contenders = contenders(issuer, &settings);
     let tokens = tokens(issuer, &contenders);
@@ -77,12 +78,24 @@ fn main() {
     let sizes: Vec<_> = sizes.collect();
     let memory = memory::measure(&contenders, &around);
 
-    let stolen = usage::stolen_seconds() - stolen_before;
+    let (seconds, after) = (
+        begun.elapsed().as_secs_f64(),
+        Elsewhere::so_far(&authorizer),
+    );
+    let taken = |what: fn(&Elsewhere) -> f64| {
+        format!("{:.1} s of {seconds:.0} s", what(&after) - what(&before))
+    };
     let mut about = about(&settings, &authorizer);
-    about.push((
-        "CPU time taken by other guests of the host",
-        format!("{stolen:.1} s of {:.0} s", begun.elapsed().as_secs_f64()),
-    ));
+    about.extend([
+        (
+            "CPU time taken by other guests of the host",
+            taken(|it| it.other_guests),
+        ),
+        (
+            "CPU time taken by other programs",
+            taken(|it| it.other_programs),
+        ),
+    ]);
     let module_bytes = fs::metadata(Tool::Plugin.path()).map_or(0, |file| file.len());
     let report = Report {
         checklist: checklist::checklist(&sizes, &memory, module_bytes),
@@ -93,7 +106,7 @@ fn main() {
     println!("{}", report.markdown());
     output::write_result("results.md", &report.markdown());
     output::write_result("results.json", &report.json());
-    draw(&report, &authorizer);
+    draw(&report, &settings, &caption(&authorizer));
 }
 
 /// All contenders that take part, by the number of authorities.
@@ -150,28 +163,30 @@ fn about(settings: &Settings, envoy: &Envoy) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The pictures of what is there.
-fn draw(report: &Report, envoy: &Envoy) {
-    let caption = format!(
+/// The same in short.
+fn caption(envoy: &Envoy) -> String {
+    format!(
         "{}; Envoy {}, one worker; Portcullis {}, {}",
         machine::machine(),
         machine::envoys_version(envoy),
         machine::commit(),
         machine::today()
-    );
+    )
+}
+
+/// The pictures of what is there.
+fn draw(report: &Report, settings: &Settings, caption: &str) {
     if let Some(one) = report.sizes.iter().find(|size| size.authorities == 1) {
         let title = "CPU time that a filter adds to a request, one rule";
-        let picture = plots::bars(title, one, |it| it.added_cpu_microseconds, &caption);
+        let picture = plots::bars(title, one, |it| it.added_cpu_microseconds, caption);
         output::write_result("added-cpu.svg", &picture);
-        let title = format!(
-            "99 of 100 requests are answered in, at {:.0} requests/s, one rule",
-            one.lines[0].rate
-        );
-        let picture = plots::bars(&title, one, |it| it.p99, &caption);
+        let rate = settings.rate;
+        let title = format!("Time in which 99 % of {rate} requests/s are answered, one rule");
+        let picture = plots::bars(&title, one, |it| it.p99, caption);
         output::write_result("p99.svg", &picture);
     }
     let title = "CPU time that a filter adds to a request, by the number of rules";
-    if let Some(picture) = plots::by_rules(title, &report.sizes, &caption) {
+    if let Some(picture) = plots::by_rules(title, &report.sizes, caption) {
         output::write_result("by-rules.svg", &picture);
     }
 }

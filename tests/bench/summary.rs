@@ -67,22 +67,26 @@ impl Size {
 
 impl Line {
     fn new(one: &Measured, none: &Measured) -> Self {
-        let rps = |it: &Measured| median(&it.runs, |run| run.requests_per_second);
-        let cpu = |it: &Measured| median(&it.runs, |run| run.cpu_microseconds);
-        let time = |what: fn(&Latency) -> f64| median(&one.latencies, what);
+        let rounds = || one.runs.iter().zip(&none.runs);
+        // In the same round, since a machine is a slower one a minute later.
+        let added =
+            |what: fn(&Run) -> f64| median(rounds().map(|(one, none)| what(one) - what(none)));
+        let median_run = |what: fn(&Run) -> f64| median(one.runs.iter().map(what));
+        let time = |what: fn(&Latency) -> f64| median(one.latencies.iter().map(what));
         let speeds = || one.runs.iter().map(|run| run.requests_per_second);
         let (least, most) = (
             speeds().fold(f64::MAX, f64::min),
             speeds().fold(0.0, f64::max),
         );
+        let rps = median_run(|it| it.requests_per_second);
         Line {
             contender: one.contender.name.clone(),
             counterpart: one.contender.counterpart,
-            requests_per_second: rps(one),
-            spread: (most - least) / rps(one),
-            added_microseconds: 1e6 / rps(one) - 1e6 / rps(none),
-            added_cpu_microseconds: cpu(one) - cpu(none),
-            authorizer_cpu_microseconds: median(&one.runs, |run| run.authorizer_cpu_microseconds),
+            requests_per_second: rps,
+            spread: (most - least) / rps,
+            added_microseconds: added(|it| 1e6 / it.requests_per_second),
+            added_cpu_microseconds: added(|it| it.cpu_microseconds),
+            authorizer_cpu_microseconds: median_run(|it| it.authorizer_cpu_microseconds),
             rate: time(|it| it.requests_per_second),
             p50: time(|it| it.p50),
             p99: time(|it| it.p99),
@@ -98,8 +102,8 @@ impl Line {
     }
 }
 
-fn median<T>(of: &[T], what: impl Fn(&T) -> f64) -> f64 {
-    let mut values: Vec<_> = of.iter().map(what).collect();
+fn median(of: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = of.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     if values.len() % 2 == 1 {

@@ -32,19 +32,45 @@ pub fn cpu_nanoseconds(pid: u32) -> u64 {
     times.sum()
 }
 
-/// The CPU time that other guests of the same host have taken from all cores so far, in seconds.
-pub fn stolen_seconds() -> f64 {
-    /// What `/proc/stat` counts in: USER_HZ, which is 100 wherever Linux runs.
-    const TICKS: f64 = 100.0;
-    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let total = text
-        .lines()
-        .next()
-        .and_then(|line| line.split_whitespace().nth(8));
-    total
-        .and_then(|ticks| ticks.parse::<f64>().ok())
-        .unwrap_or(f64::NAN)
-        / TICKS
+/// CPU time that has gone by so far, of all cores, in seconds.
+#[derive(Clone, Copy)]
+pub struct Elsewhere {
+    /// What other guests of the same host have taken.
+    pub other_guests: f64,
+    /// What other programs of this machine have, so what neither this one nor its children have.
+    pub other_programs: f64,
+}
+
+// === impl Elsewhere ===
+
+impl Elsewhere {
+    /// Until now; `child` is one that is still running.
+    pub fn so_far(child: &Envoy) -> Self {
+        // cpu user nice system idle iowait irq softirq steal
+        let all = ticks("/proc/stat", "cpu ");
+        // Of /proc/self/stat behind the name, from the third field on: time of this process and of
+        // its children that have ended, in user mode and in the kernel.
+        let own = ticks("/proc/self/stat", ") ");
+        let busy: f64 = [0, 1, 2, 5, 6].iter().map(|field| all[*field]).sum();
+        let own: f64 = own[11..15].iter().sum();
+        Elsewhere {
+            other_guests: all[7],
+            other_programs: busy - own - cpu_nanoseconds(child.pid()) as f64 / 1e9,
+        }
+    }
+}
+
+/// The numbers behind a text in the first line of a file, in seconds if they are ticks of a clock.
+fn ticks(file: &str, behind: &str) -> Vec<f64> {
+    /// USER_HZ, which is 100 wherever Linux runs.
+    const EACH_SECOND: f64 = 100.0;
+    let text = fs::read_to_string(file).expect("a file that Linux has");
+    let line = text.lines().next().unwrap_or_default();
+    let (_, numbers) = line.split_once(behind).expect("the format of proc(5)");
+    let numbers = numbers.split_whitespace();
+    numbers
+        .map(|number| number.parse::<f64>().unwrap_or(f64::NAN) / EACH_SECOND)
+        .collect()
 }
 
 /// The memory that an Envoy holds, in MiB.

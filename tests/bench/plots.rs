@@ -51,7 +51,8 @@ pub fn bars(title: &str, size: &Size, what: fn(&Line) -> f64, caption: &str) -> 
             ))?;
             let bar = [(from, top + 4), (to, top + ROW as i32 - 4)];
             area.draw(&Rectangle::new(bar, color(&line.contender).filled()))?;
-            let number = format!("{value:.1} µs");
+            let digits = if value < 100.0 { 1 } else { 0 };
+            let number = format!("{value:.digits$} µs");
             area.draw(&Text::new(
                 number,
                 (to + 6, middle),

@@ -4,9 +4,37 @@ use std::{fs, process::Command};
 
 use crate::harness::Envoy;
 
+/// CPU time that has gone by so far, of all cores, in seconds.
+#[derive(Clone, Copy)]
+pub struct Elsewhere {
+    /// What other guests of the same host have taken.
+    pub other_guests: f64,
+    /// What other programs of this machine have, so what neither this one nor its children have.
+    pub other_programs: f64,
+}
+
 /// What is measured has a core to itself; what causes it, and what it asks, has the other.
 pub const MEASURED_CORE: &str = "0";
 pub const LOADS_CORE: &str = "1";
+
+// === impl Elsewhere ===
+
+impl Elsewhere {
+    /// Until now; `child` is one that is still running.
+    pub fn so_far(child: &Envoy) -> Self {
+        // cpu user nice system idle iowait irq softirq steal
+        let all = ticks("/proc/stat", "cpu ");
+        // Of /proc/self/stat behind the name, from the third field on: time of this process and of
+        // its children that have ended, in user mode and in the kernel.
+        let own = ticks("/proc/self/stat", ") ");
+        let busy: f64 = [0, 1, 2, 5, 6].iter().map(|field| all[*field]).sum();
+        let own: f64 = own[11..15].iter().sum();
+        Elsewhere {
+            other_guests: all[7],
+            other_programs: busy - own - cpu_nanoseconds(child.pid()) as f64 / 1e9,
+        }
+    }
+}
 
 /// Gives an Envoy one core for all its threads.
 pub fn pin(envoy: &Envoy, core: &str) {
@@ -32,32 +60,11 @@ pub fn cpu_nanoseconds(pid: u32) -> u64 {
     times.sum()
 }
 
-/// CPU time that has gone by so far, of all cores, in seconds.
-#[derive(Clone, Copy)]
-pub struct Elsewhere {
-    /// What other guests of the same host have taken.
-    pub other_guests: f64,
-    /// What other programs of this machine have, so what neither this one nor its children have.
-    pub other_programs: f64,
-}
-
-// === impl Elsewhere ===
-
-impl Elsewhere {
-    /// Until now; `child` is one that is still running.
-    pub fn so_far(child: &Envoy) -> Self {
-        // cpu user nice system idle iowait irq softirq steal
-        let all = ticks("/proc/stat", "cpu ");
-        // Of /proc/self/stat behind the name, from the third field on: time of this process and of
-        // its children that have ended, in user mode and in the kernel.
-        let own = ticks("/proc/self/stat", ") ");
-        let busy: f64 = [0, 1, 2, 5, 6].iter().map(|field| all[*field]).sum();
-        let own: f64 = own[11..15].iter().sum();
-        Elsewhere {
-            other_guests: all[7],
-            other_programs: busy - own - cpu_nanoseconds(child.pid()) as f64 / 1e9,
-        }
-    }
+/// The memory that an Envoy holds, in MiB.
+pub fn resident_mebibytes(envoy: &Envoy) -> f64 {
+    envoy
+        .resident_kib()
+        .map_or(f64::NAN, |kib| kib as f64 / 1024.0)
 }
 
 /// The numbers behind a text in the first line of a file, in seconds if they are ticks of a clock.
@@ -71,11 +78,4 @@ fn ticks(file: &str, behind: &str) -> Vec<f64> {
     numbers
         .map(|number| number.parse::<f64>().unwrap_or(f64::NAN) / EACH_SECOND)
         .collect()
-}
-
-/// The memory that an Envoy holds, in MiB.
-pub fn resident_mebibytes(envoy: &Envoy) -> f64 {
-    envoy
-        .resident_kib()
-        .map_or(f64::NAN, |kib| kib as f64 / 1024.0)
 }

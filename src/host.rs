@@ -8,6 +8,7 @@ mod abi;
 mod calls;
 mod connection;
 mod entry;
+mod fetches;
 mod http;
 mod log;
 mod meter;

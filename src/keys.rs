@@ -6,13 +6,15 @@
 mod discovery;
 mod endpoint;
 mod fetch;
+mod source;
 mod store;
 mod unknown;
 
 pub use discovery::Discovery;
 pub use endpoint::Endpoint;
 pub use fetch::{Fetch, FetchFailure, Outcome, Reply};
-pub use store::{Availability, Health, KeySetId, Keys, SourceId};
+pub use source::KeySetId;
+pub use store::{Availability, Health, Keys, SourceId};
 
 use crate::config::RemoteKeys;
 use crate::json::{self, JsonError};

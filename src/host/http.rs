@@ -5,8 +5,8 @@
 
 use super::abi::{self, Failed, Map};
 use super::parked::Awaited;
-use super::root::{self, Plugin};
-use super::{connection, meter};
+use super::root::Plugin;
+use super::{calls, connection, meter};
 use crate::config::AccessLog;
 use crate::decide::{Answers, Step, decide};
 use crate::meter::{ALLOWED, Metric, NONE, PREFLIGHT};
@@ -85,7 +85,7 @@ pub fn conclude(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now
 fn judge(plugin: &Plugin, id: u32, facts: Gathered, answers: Answers, now: Duration) -> Concluded {
     let concluded = look(plugin, id, facts, answers, now);
     if concluded == Concluded::Parked {
-        root::send_calls(plugin, now);
+        calls::send(plugin, now);
         // Whoever was asked for on the way belongs to the root; what follows is about the stream.
         let _ = abi::set_effective_context(id);
     }

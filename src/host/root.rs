@@ -5,21 +5,19 @@
 //! open, so nothing else may make it fail. Keys are fetched from the tick, each worker for itself.
 
 use super::abi::{self, Buffer, Map};
-use super::calls::Calls;
+use super::calls::{self, Calls};
 use super::connection::Certificates;
+use super::fetches;
 use super::http::conclude;
 use super::meter::{self, Told};
 use super::parked::{Awaited, Parked, Waiting};
 use super::signature::HostVerifier;
 use crate::cache::Caches;
-use crate::call::{Answer, HttpReply, MAX_REPLY, answered};
+use crate::call::Answer;
 use crate::config::{self, Config};
-use crate::keys::{
-    self, Endpoint, Fetch, FetchFailure, Health, KeySource, Keys, Outcome, Reply, SourceId,
-};
-use crate::meter::{Metric, configuration_digest, key_gauges, take_lookups};
+use crate::keys::{self, Fetch, FetchFailure, Health, KeySource, Keys, Reply, SourceId};
+use crate::meter::{configuration_digest, key_gauges, take_lookups};
 use crate::policy::Policy;
-use crate::request::Headers;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -56,8 +54,6 @@ pub struct State {
     pub told: Option<(String, Duration)>,
 }
 
-/// So long the same trouble is not told again.
-const QUIET: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_secs(1);
 /// A tick that was asked for: the least that the host can count.
 pub const SOON: Duration = Duration::from_millis(1);
@@ -97,13 +93,13 @@ impl Root {
             // Whoever was resumed by an earlier one would be the effective context, and its client
             // could take the call along.
             let own = abi::set_effective_context(self.id).ok();
-            match own.and_then(|()| dispatch(&fetch)) {
+            match own.and_then(|()| fetches::dispatch(&fetch)) {
                 Some(token) => {
                     if let Ok(mut fetching) = self.fetching.try_borrow_mut() {
                         fetching.push((token, fetch));
                     }
                 }
-                None => fetched(plugin, &fetch, Err(FetchFailure::NotSent), now),
+                None => fetches::fetched(plugin, &fetch, Err(FetchFailure::NotSent), now),
             }
         }
     }
@@ -117,7 +113,7 @@ impl Root {
             .then(|| abi::headers(Map::HttpCallResponse))
             .flatten();
         let Some(fetch) = self.fetch(token) else {
-            return replied(&plugin, token, headers, body_size);
+            return calls::replied(&plugin, token, headers, body_size);
         };
         let first = |name: &str| headers.as_ref().and_then(|it| it.all(name).next());
         // One byte more than is allowed tells that there was more.
@@ -135,7 +131,7 @@ impl Root {
                 })
             }
         };
-        fetched(&plugin, &fetch, result, abi::now());
+        fetches::fetched(&plugin, &fetch, result, abi::now());
     }
 
     fn fetch(&self, token: u32) -> Option<Fetch> {
@@ -253,7 +249,7 @@ impl Root {
                 .for_each(|(counter, several)| meter::add(counter, several));
         }
         self.fetch_keys(&plugin, now);
-        tell_health(&plugin, now);
+        fetches::tell_health(&plugin, now);
         overdue(&plugin, now);
     }
 }
@@ -283,145 +279,8 @@ impl Plugin {
     }
 }
 
-/// Takes the reply to a call, and asks again for those who wait for it.
-fn replied(plugin: &Plugin, token: u32, headers: Option<Headers>, body_size: usize) {
-    let call = match plugin.state.try_borrow_mut() {
-        Ok(state) => state.calls.by_token(token),
-        Err(_) => None,
-    };
-    let Some(call) = call else { return };
-    let reply = headers.and_then(|headers| {
-        let status = status(headers.all(":status").next()?);
-        let most = body_size.min(MAX_REPLY.saturating_add(1));
-        Some(HttpReply {
-            status,
-            headers,
-            body: abi::buffer(Buffer::HttpCallResponseBody, most),
-        })
-    });
-    end_call(plugin, call, reply, abi::now());
-}
-
-fn end_call(plugin: &Plugin, call: u64, reply: Option<HttpReply>, now: Duration) {
-    let answer = match plugin.state.try_borrow_mut() {
-        Ok(mut state) => {
-            let state = &mut *state;
-            let question = state.calls.end(call);
-            let answered =
-                |question| answered(&plugin.policy, &mut state.caches, &question, reply, now);
-            question.and_then(answered)
-        }
-        Err(_) => None,
-    };
-    let answered = answer.as_ref();
-    let counter = answered.and_then(|it| Metric::answer(it, &plugin.policy));
-    counter.into_iter().for_each(meter::count);
-    if let Some(trouble) = answered.and_then(|it| it.trouble(&plugin.policy)) {
-        tell_trouble(plugin, trouble, now);
-    }
-    resume(plugin, now, answer.as_ref(), |waiting| {
-        waiting.on == Awaited::Call(call)
-    });
-}
-
-/// Warns of somebody who does not answer; of the same trouble once in a while, since every request may
-/// meet it.
-fn tell_trouble(plugin: &Plugin, trouble: String, now: Duration) {
-    let Ok(mut state) = plugin.state.try_borrow_mut() else {
-        return;
-    };
-    let told = |(known, until): &(String, Duration)| *known == trouble && now < *until;
-    if !state.told.as_ref().is_some_and(told) {
-        log::warn!("{trouble}");
-        state.told = Some((trouble, now.saturating_add(QUIET)));
-    }
-}
-
-/// Sends what was asked for, as calls of the root context, which outlives every request. It is the
-/// effective one after that.
-pub fn send_calls(plugin: &Plugin, now: Duration) {
-    let calls = match plugin.state.try_borrow_mut() {
-        Ok(mut state) => state.calls.take_queued(),
-        Err(_) => return,
-    };
-    for (id, http) in calls {
-        let headers = http.headers.iter();
-        let headers: Vec<_> = headers
-            .map(|(name, value)| (name.as_bytes(), value.as_slice()))
-            .collect();
-        let sent = abi::set_effective_context(plugin.root)
-            .and_then(|()| abi::http_call(&http.cluster, &headers, &http.body, http.timeout));
-        match sent {
-            Ok(token) => {
-                if let Ok(mut state) = plugin.state.try_borrow_mut() {
-                    state.calls.sent(id, token);
-                }
-            }
-            Err(_) => end_call(plugin, id, None, now),
-        }
-    }
-}
-
-/// Takes the result of a fetch, tells of it, and asks again for those who wait for it.
-fn fetched(plugin: &Plugin, fetch: &Fetch, result: Result<Reply<'_>, FetchFailure>, now: Duration) {
-    let source = fetch.source;
-    let outcome = match plugin.state.try_borrow_mut() {
-        Ok(mut state) => state.keys.fetched(source, result, now),
-        Err(_) => None,
-    };
-    let Some(outcome) = outcome else {
-        return;
-    };
-    if let Some(rule) = plugin.policy.key_source_names.get(source.0) {
-        meter::count(Metric::fetch(rule, &outcome));
-    }
-    match (outcome.is_failure(), outcome.is_news()) {
-        (true, _) => log::warn!("keys from {}: {outcome}", fetch.from),
-        (false, true) => log::info!("keys from {}: {outcome}", fetch.from),
-        (false, false) => {}
-    }
-    match outcome {
-        // The keys themselves come next.
-        Outcome::Discovered(_) => abi::set_tick_period(SOON),
-        _ => resume(plugin, now, None, |waiting| {
-            waiting.on == Awaited::Keys(source)
-        }),
-    }
-}
-
-/// Shows in gauges how the keys of each source are.
-fn tell_health(plugin: &Plugin, now: Duration) {
-    let Ok(state) = plugin.state.try_borrow() else {
-        return;
-    };
-    for (index, rule) in plugin.policy.key_source_names.iter().enumerate() {
-        let health = state.keys.health(SourceId(index), now);
-        let gauges = health.iter().flat_map(|health| key_gauges(rule, health));
-        gauges.for_each(|(gauge, value)| meter::gauge(gauge, value));
-    }
-}
-
-/// Asks for what is due. The call belongs to the root context, so that it outlives every request.
-fn dispatch(fetch: &Fetch) -> Option<u32> {
-    let Endpoint {
-        authority,
-        path,
-        cluster,
-    } = &fetch.from;
-    let accept: &[u8] = b"application/jwk-set+json, application/json";
-    let mut headers: Vec<(&[u8], &[u8])> = vec![
-        (b":method", b"GET"),
-        (b":path", path.as_bytes()),
-        (b":authority", authority.as_bytes()),
-        (b"accept", accept),
-    ];
-    let etag = fetch.etag.as_deref().map(str::as_bytes);
-    headers.extend(etag.map(|etag| (&b"if-none-match"[..], etag)));
-    abi::http_call(cluster, &headers, b"", fetch.timeout).ok()
-}
-
 /// A status; 0 for what is none.
-fn status(text: &[u8]) -> u16 {
+pub fn status(text: &[u8]) -> u16 {
     let text = std::str::from_utf8(text).unwrap_or_default();
     text.parse().unwrap_or_default()
 }
@@ -436,12 +295,12 @@ fn overdue(plugin: &Plugin, now: Duration) {
     // The host ends a call in time; should it not, that is no answer.
     calls
         .into_iter()
-        .for_each(|call| end_call(plugin, call, None, now));
+        .for_each(|call| calls::end(plugin, call, None, now));
     resume(plugin, now, None, is_due);
 }
 
 /// Asks again for every waiting request that `ready` names, with the answer that there is now.
-fn resume(
+pub fn resume(
     plugin: &Plugin,
     now: Duration,
     answer: Option<&Answer>,

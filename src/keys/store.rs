@@ -4,21 +4,15 @@
 //! [`Keys::fetched`]. Keys that were fetched once keep serving while later fetches fail, for a limited time.
 //! One failing source touches no other.
 
-use super::unknown::UnknownKeys;
-use super::{Endpoint, Fetch, FetchFailure, KeySet, KeySource, Outcome, Reply, Skipped};
+use super::source::{KeySetId, MAX_RETRY_WITH_KEYS, Numbers, Source};
+use super::{Fetch, FetchFailure, KeySet, KeySource, Outcome, Reply, Skipped};
 use crate::config::{Limits, Origin, RemoteKeys};
-use crate::token::signature::{Algorithm, Provenance, Verifier};
-use std::cell::Cell;
-use std::rc::Rc;
+use crate::token::signature::{Algorithm, Verifier};
 use std::time::Duration;
 
 /// Which source, as an index into [`crate::policy::Policy::key_sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceId(pub usize);
-
-/// Which key set: in a worker's life no two that differ have the same number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeySetId(u64);
 
 /// The keys of every source, and what verifies signatures with them.
 pub struct Keys {
@@ -52,44 +46,11 @@ pub struct Health {
     pub next_attempt: Duration,
 }
 
-/// The numbers of key sets; clones count together.
-#[derive(Clone, Default)]
-struct Numbers(Rc<Cell<u64>>);
-
-#[derive(Clone)]
-struct Source {
-    /// Nothing for keys that stand in the configuration.
-    remote: Option<RemoteKeys>,
-    /// Where discovery has found the keys.
-    discovered: Option<Endpoint>,
-    current: Option<Current>,
-    /// Since when a fetch is under way.
-    in_flight: Option<Duration>,
-    failures: u32,
-    next_attempt: Duration,
-    unknown: UnknownKeys,
-}
-
-#[derive(Clone)]
-struct Current {
-    keys: KeySet,
-    id: KeySetId,
-    /// As it was fetched, to see whether the next one is another.
-    text: Rc<[u8]>,
-    etag: Option<String>,
-    since: Duration,
-}
-
 /// Spreads attempts, so that workers and gateways do not ask all at once. Needs no good randomness.
-struct Jitter(u64);
+pub(super) struct Jitter(u64);
 
 /// However short a server says that its keys are fresh, they are not fetched more often.
 const MIN_REFRESH: Duration = Duration::from_secs(30);
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// While tokens are refused for want of keys, the issuer's return must be seen within seconds.
-const MAX_RETRY_WITHOUT_KEYS: Duration = Duration::from_secs(4);
-const MAX_RETRY_WITH_KEYS: Duration = Duration::from_secs(60);
-
 // === impl Keys ===
 
 impl Keys {
@@ -283,149 +244,11 @@ impl Keys {
     }
 }
 
-// === impl Source ===
-
-impl Source {
-    fn new(source: &KeySource, numbers: &Numbers) -> Self {
-        let (remote, inline) = match source {
-            KeySource::Inline(keys) => (None, Some(KeySet::clone(keys))),
-            KeySource::Remote(remote) => (Some(remote.clone()), None),
-        };
-        Self {
-            remote,
-            discovered: None,
-            current: inline.map(|keys| Current {
-                keys,
-                id: numbers.next(),
-                text: Rc::default(),
-                etag: None,
-                since: Duration::ZERO,
-            }),
-            in_flight: None,
-            failures: 0,
-            next_attempt: Duration::ZERO,
-            unknown: UnknownKeys::default(),
-        }
-    }
-
-    /// Whether its keys are those of a source, wherever they are configured.
-    fn is_of(&self, source: &KeySource) -> bool {
-        match (source, &self.remote, &self.current) {
-            (KeySource::Remote(other), Some(remote), _) => remote.origin == other.origin,
-            (KeySource::Inline(other), None, Some(current)) => current.keys == **other,
-            _ => false,
-        }
-    }
-
-    /// The same state for another configuration, which fetches for itself.
-    fn taken_over(&self, source: &KeySource) -> Self {
-        let remote = match source {
-            KeySource::Inline(_) => None,
-            KeySource::Remote(remote) => Some(remote.clone()),
-        };
-        Self {
-            remote,
-            in_flight: None,
-            ..self.clone()
-        }
-    }
-
-    /// The keys that may be used: fetched ones until they are too old.
-    fn serving(&self, max_stale: Duration, now: Duration) -> Option<&Current> {
-        let fresh_enough = |current: &&Current| {
-            self.remote.is_none() || now.saturating_sub(current.since) < max_stale
-        };
-        self.current.as_ref().filter(fresh_enough)
-    }
-
-    /// Takes a reply that should hold keys. Only keys that differ from those of before have another
-    /// number, with which every token has to be verified again.
-    fn take(
-        &mut self,
-        reply: &Reply<'_>,
-        verifier: &dyn Verifier,
-        numbers: &Numbers,
-        now: Duration,
-    ) -> Result<Outcome, FetchFailure> {
-        let recovered = self.failures > 0;
-        let same = match (&mut self.current, reply.status) {
-            (Some(current), 304) => Some(current),
-            (Some(current), 200) if *current.text == *reply.body => Some(current),
-            _ => None,
-        };
-        let outcome = match same {
-            Some(current) => {
-                current.since = now;
-                Outcome::Unchanged { recovered }
-            }
-            None => {
-                let body = reply.expect_ok()?;
-                let read = KeySet::read(body, Provenance::Fetched);
-                let (keys, mut skipped) = read.map_err(FetchFailure::Unreadable)?;
-                skipped.extend(keys.unserved(verifier));
-                let usable = keys.served(verifier);
-                if usable == 0 {
-                    return Err(FetchFailure::NoUsableKey(skipped));
-                }
-                self.current = Some(Current {
-                    keys,
-                    id: numbers.next(),
-                    text: body.into(),
-                    etag: None,
-                    since: now,
-                });
-                self.unknown.clear();
-                Outcome::Fetched { usable, skipped }
-            }
-        };
-        if let (Some(current), Some(etag)) = (&mut self.current, reply.etag()) {
-            current.etag = Some(etag);
-        }
-        self.failures = 0;
-        Ok(outcome)
-    }
-
-    fn fail(
-        &mut self,
-        failure: FetchFailure,
-        max_stale: Duration,
-        jitter: &mut Jitter,
-        now: Duration,
-    ) -> Outcome {
-        let serving = self.serving(max_stale, now);
-        let serving = serving.map(|current| now.saturating_sub(current.since));
-        let cap = match serving {
-            Some(_) => MAX_RETRY_WITH_KEYS,
-            None => MAX_RETRY_WITHOUT_KEYS,
-        };
-        let doubled = 2_u32.saturating_pow(self.failures.min(16));
-        let retry_in = jitter.around(FIRST_RETRY.saturating_mul(doubled).min(cap));
-        self.failures = self.failures.saturating_add(1);
-        self.next_attempt = now.saturating_add(retry_in);
-        // The issuer may have moved its keys.
-        self.discovered = None;
-        Outcome::Failed {
-            failure,
-            retry_in,
-            serving,
-        }
-    }
-}
-
-// === impl Numbers ===
-
-impl Numbers {
-    fn next(&self) -> KeySetId {
-        self.0.set(self.0.get().saturating_add(1));
-        KeySetId(self.0.get())
-    }
-}
-
 // === impl Jitter ===
 
 impl Jitter {
     /// A time between nine and eleven tenths of `mean`.
-    fn around(&mut self, mean: Duration) -> Duration {
+    pub(super) fn around(&mut self, mean: Duration) -> Duration {
         // SplitMix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::config::Limits;
+use crate::keys::Endpoint;
 use crate::token::signature::{Algorithm, PROBES, Provenance, PureRust};
+use std::rc::Rc;
 
 /// RFC 7515, A.3.1.
 const ONE_KEY: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
@@ -38,7 +40,7 @@ fn discovered(name: &str) -> KeySource {
 }
 
 fn inline() -> KeySource {
-    KeySource::Inline(std::rc::Rc::new(
+    KeySource::Inline(Rc::new(
         KeySet::read(ONE_KEY.as_bytes(), Provenance::Fetched)
             .unwrap()
             .0,
@@ -404,7 +406,7 @@ fn keys_that_nobody_here_verifies_with_are_named_and_do_not_count() {
 
     let (keys, skipped) = KeySet::read(alone.as_bytes(), Provenance::Configuration).unwrap();
     assert!(skipped.is_empty(), "any host may read it");
-    let world = World::new(&[inline(), KeySource::Inline(std::rc::Rc::new(keys))]);
+    let world = World::new(&[inline(), KeySource::Inline(Rc::new(keys))]);
     let named: Vec<_> = world.keys.unserved().collect();
     let named: Vec<_> = named.iter().map(|(id, it)| (*id, it.to_string())).collect();
     let expected = "key 0 skipped: no ES512 on this host".to_owned();

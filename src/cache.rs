@@ -125,6 +125,9 @@ const INTROSPECTED: Limits = Limits {
     copies: 1,
 };
 
+/// Tokens up to this length, in bytes, are hashed whole: opaque ones, mostly.
+const SHORT: usize = 128;
+
 /// So long a wrong signature is remembered.
 pub const REFUSED_FOR: Duration = Duration::from_secs(60);
 
@@ -239,9 +242,13 @@ impl<V: Weight> Known<V> {
         }
     }
 
-    /// Of the parts by which tokens differ: the middle, and the end with the signature. The others
-    /// are alike in most tokens of an issuer, and would cost more than all the rest of a look-up.
+    /// Of a long token, the parts by which tokens differ: the middle, and the end with the signature.
+    /// The others are alike in most tokens of an issuer, and would cost more than all the rest of a
+    /// look-up. A short one may differ from others anywhere.
     fn hash(&self, token: &[u8]) -> u64 {
+        if token.len() <= SHORT {
+            return self.hasher.hash_one(token);
+        }
         let halves = token.split_at_checked(token.len() / 2);
         let (first, second) = halves.unwrap_or((token, token));
         match (first.last_chunk(), second.last_chunk()) {
@@ -249,7 +256,6 @@ impl<V: Weight> Known<V> {
                 let sample = [*middle, *end].map(u128::from_ne_bytes);
                 self.hasher.hash_one((sample, token.len()))
             }
-            // It is short.
             _ => self.hasher.hash_one(token),
         }
     }
@@ -344,6 +350,21 @@ mod tests {
         assert!(before.verified.get(b"token").is_none(), "they are one");
         let strange = Caches::new(&limits, &[], &[]);
         assert!(strange.verified.get(b"another").is_none());
+    }
+
+    #[test]
+    fn short_tokens_that_differ_anywhere_are_remembered_side_by_side() {
+        for length in [1, 33, SHORT] {
+            let tokens = Caches::new(&config::Limits::default(), &[], &[]).verified;
+            let token = |at: usize| {
+                let mut token = vec![b'a'; length];
+                token[at] = b'b';
+                token
+            };
+            (0..length).for_each(|at| tokens.insert(&token(at), verified()));
+            let known = |at: &usize| tokens.get(&token(*at)).is_some();
+            assert_eq!((0..length).filter(known).count(), length, "{length} bytes");
+        }
     }
 
     #[test]

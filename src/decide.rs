@@ -245,10 +245,7 @@ impl<'a> Look<'a> {
         let owners = there.chain([&self.policy.owned_headers]);
         let sent = self.request.headers.names();
         let owners: Few<_> = owners.filter(|it| it.may_own(sent)).collect();
-        // Mostly nobody's.
-        let looked_at = !owners.is_empty() || self.rule.is_some();
-        let lines = self.request.headers.iter();
-        let names = lines.map(|(name, _)| name).take_while(|_| looked_at);
+        let names = self.request.headers.iter().map(|(name, _)| name);
         let owned = names.filter(|name| {
             owners.iter().any(|it| it.contains(name))
                 || self.rule.is_some_and(|rule| rule.sets_respelled(name))

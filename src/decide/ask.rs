@@ -26,8 +26,8 @@ impl<'a> Look<'a> {
         let asks = self
             .rule
             .is_some_and(|rule| matches!(rule.strategy, Strategy::ExtAuth(..)));
-        let custom = sites.iter().all(|site| site.enforced.custom.is_empty());
-        match asks || !custom {
+        let has_custom = sites.iter().any(|site| !site.enforced.custom.is_empty());
+        match asks || has_custom {
             true => self.rulings(sites, readings),
             false => Ok(Vec::new()),
         }

@@ -10,7 +10,7 @@ use walrus::{FunctionBuilder, Module, ModuleConfig, ValType, ir::BinaryOp};
 
 use crate::{
     authorization_server::{AuthorizationServer, Fault, Options},
-    harness::{Envoy, Listener, Plugin, Tool, Update, Version, httpbin},
+    harness::{Envoy, Listener, Plugin, Tool, Update, Version, httpbin, wait},
 };
 
 on_every_envoy! {
@@ -98,6 +98,19 @@ on_every_envoy! {
             }));
             assert!(checked.is_err(), "a trap went unseen:\n{}", envoy.log());
         }
+    }
+
+    /// An Envoy that has ended is not one in which nothing has failed.
+    fn an_end_is_seen(version) {
+        let envoy = Envoy::builder(version).listener(Listener::new("open").direct_response(200, "")).start();
+        envoy.assert_no_wasm_failures();
+        assert_eq!(envoy.admin().post("/quitquitquit", "").send().expect("an answer").status, 200);
+        let ended = || envoy.admin().get("/ready").send().is_err();
+        assert!(wait::becomes_true(Duration::from_secs(10), ended), "Envoy still answers");
+        let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            envoy.assert_no_wasm_failures();
+        }));
+        assert!(checked.is_err(), "an end went unseen");
     }
 
     /// Updates are told apart by what Envoy says to them; without any good one it answers 500.

@@ -184,9 +184,14 @@ impl Envoy {
         line.split_whitespace().nth(1)?.parse().ok()
     }
 
-    /// All counters and gauges.
+    /// All counters and gauges; panics if Envoy does not tell them, as one that has ended.
     pub fn stats(&self) -> BTreeMap<String, i64> {
-        stats(&self.admin)
+        let answer = self.admin.get("/stats").send();
+        let text = answer.expect("an answer of Envoy's admin port").text();
+        let pairs = text.lines().filter_map(|line| line.rsplit_once(": "));
+        pairs
+            .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+            .collect()
     }
 
     /// The page that Prometheus reads.
@@ -311,17 +316,6 @@ impl Drop for Envoy {
             );
         }
     }
-}
-
-fn stats(admin: &Client) -> BTreeMap<String, i64> {
-    let Ok(answer) = admin.get("/stats").send() else {
-        return BTreeMap::new();
-    };
-    let text = answer.text();
-    let pairs = text.lines().filter_map(|line| line.rsplit_once(": "));
-    pairs
-        .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
-        .collect()
 }
 
 fn listener_ports(admin: &Client) -> BTreeMap<String, u16> {

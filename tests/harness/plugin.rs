@@ -4,11 +4,14 @@
 //! failing closed. It knows no field of that configuration. Used by `bootstrap.rs`, `envoy.rs`.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use super::{listener::Filter, requirements::Tool};
 
@@ -140,7 +143,9 @@ impl Plugin {
         })
     }
 
-    /// Writes the file and moves it into place, which is what Envoy watches for.
+    /// Writes a file and moves a link to it into place, which is what Envoy watches for. A file that
+    /// is itself moved over another one may be written to the disk first, and on a busy one that was
+    /// seen to take minutes.
     pub(super) fn publish(&self, folder: &Path) -> io::Result<()> {
         let resource = json!({
             "resources": [{
@@ -149,10 +154,11 @@ impl Plugin {
                 "typed_config": self.typed_config(),
             }],
         });
-        let file = self.file(folder);
-        let unfinished = file.with_extension("unfinished");
-        fs::write(&unfinished, resource.to_string())?;
-        fs::rename(unfinished, file)
+        let (mut written, content) = NamedTempFile::new_in(folder)?.keep()?;
+        written.write_all(resource.to_string().as_bytes())?;
+        let link = content.with_extension("link");
+        symlink(content, &link)?;
+        fs::rename(link, self.file(folder))
     }
 
     fn file(&self, folder: &Path) -> PathBuf {

@@ -49,10 +49,17 @@ pub struct Tokens<V>(Rc<RefCell<Known<V>>>);
 struct Known<V> {
     /// By the hash of the token. Of two tokens with the same one, the later is remembered: whoever
     /// contrives such tokens has them verified each time.
-    tokens: LruCache<u64, (Box<[u8]>, V)>,
+    tokens: LruCache<u64, Entry<V>>,
     hasher: DefaultHashBuilder,
     bytes: usize,
     limits: Limits,
+}
+
+/// A token, what is known of it, and what both take in memory.
+struct Entry<V> {
+    token: Box<[u8]>,
+    what: V,
+    bytes: usize,
 }
 
 /// A token whose signature was good.
@@ -97,8 +104,6 @@ struct Limits {
     bytes: usize,
     /// What an entry takes beside its text.
     overhead: usize,
-    /// How often its text is kept, in one form or another.
-    copies: usize,
 }
 
 const VERIFIED: Limits = Limits {
@@ -106,15 +111,12 @@ const VERIFIED: Limits = Limits {
     entries: 0,
     bytes: 32 * 1024 * 1024,
     overhead: 512,
-    // The parsed claims take a few times the payload.
-    copies: 4,
 };
 
 const REFUSED: Limits = Limits {
     entries: 1_000,
     bytes: 4 * 1024 * 1024,
     overhead: 128,
-    copies: 1,
 };
 
 const INTROSPECTED: Limits = Limits {
@@ -122,7 +124,6 @@ const INTROSPECTED: Limits = Limits {
     entries: 0,
     bytes: 16 * 1024 * 1024,
     overhead: 512,
-    copies: 1,
 };
 
 /// Tokens up to this length, in bytes, are hashed whole: opaque ones, mostly.
@@ -224,21 +225,24 @@ impl<V> Clone for Tokens<V> {
 
 impl<V: Weight> Known<V> {
     fn get(&mut self, token: &[u8]) -> Option<&V> {
-        let (known, what) = self.tokens.get(&self.hash(token))?;
-        is_same(known, token).then_some(what)
+        let known = self.tokens.get(&self.hash(token))?;
+        is_same(&known.token, token).then_some(&known.what)
     }
 
     fn insert(&mut self, token: &[u8], what: V) {
-        self.bytes = self.bytes.saturating_add(self.limits.cost(token, &what));
-        let hash = self.hash(token);
-        if let Some(before) = self.tokens.put(hash, (token.into(), what)) {
-            self.forget(&before);
+        let overhead = self.limits.overhead.saturating_add(token.len());
+        let bytes = overhead.saturating_add(what.weight());
+        self.bytes = self.bytes.saturating_add(bytes);
+        let (hash, token) = (self.hash(token), token.into());
+        let known = Entry { token, what, bytes };
+        if let Some(before) = self.tokens.put(hash, known) {
+            self.bytes = self.bytes.saturating_sub(before.bytes);
         }
         while self.tokens.len() > self.limits.entries || self.bytes > self.limits.bytes {
             let Some((_, oldest)) = self.tokens.pop_lru() else {
                 return;
             };
-            self.forget(&oldest);
+            self.bytes = self.bytes.saturating_sub(oldest.bytes);
         }
     }
 
@@ -259,30 +263,19 @@ impl<V: Weight> Known<V> {
             _ => self.hasher.hash_one(token),
         }
     }
-
-    fn forget(&mut self, (token, what): &(Box<[u8]>, V)) {
-        self.bytes = self.bytes.saturating_sub(self.limits.cost(token, what));
-    }
 }
 
-impl Weight for Verified {}
+impl Weight for Verified {
+    fn weight(&self) -> usize {
+        self.claims.weight()
+    }
+}
 
 impl Weight for Refused {}
 
 impl Weight for Introspected {
-    /// Parsed JSON takes a few times its text.
     fn weight(&self) -> usize {
-        self.known.size.saturating_mul(4)
-    }
-}
-
-// === impl Limits ===
-
-impl Limits {
-    fn cost(&self, token: &[u8], what: &impl Weight) -> usize {
-        let text = token.len().saturating_mul(self.copies);
-        text.saturating_add(self.overhead)
-            .saturating_add(what.weight())
+        self.known.weight()
     }
 }
 

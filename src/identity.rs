@@ -4,6 +4,7 @@
 //! Only [`crate::token`] makes one from a request; what it holds is signed, but its text was
 //! chosen by an issuer and, in parts, by users: escape it wherever it is written.
 
+use crate::json;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde_json::{Map, Value};
@@ -101,6 +102,11 @@ impl Identity {
 // === impl ClaimsSet ===
 
 impl ClaimsSet {
+    /// What they take in memory, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        json::weight(&self.all)
+    }
+
     /// Reads out what is asked for most.
     pub(crate) fn new(claims: Map<String, Value>) -> Self {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).map(Into::into);

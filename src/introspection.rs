@@ -49,8 +49,6 @@ pub struct Introspection {
     expires: Option<u64>,
     not_before: Option<u64>,
     claims: Rc<ClaimsSet>,
-    /// How long the reply was, in bytes.
-    pub size: usize,
 }
 
 /// Why nothing is known of a token.
@@ -179,16 +177,12 @@ impl Provider {
             return Err(Outage::failed("a reply of more than 64 KiB"));
         }
         match json::parse(&reply.body, json::MAX_DEPTH) {
-            Ok(Value::Object(members)) => self.introspection(members, reply.body.len()),
+            Ok(Value::Object(members)) => self.introspection(members),
             _ => Err(Outage::failed("a reply that is no JSON object")),
         }
     }
 
-    fn introspection(
-        &self,
-        mut members: Map<String, Value>,
-        size: usize,
-    ) -> Result<Introspection, Outage> {
+    fn introspection(&self, mut members: Map<String, Value>) -> Result<Introspection, Outage> {
         let active = members.get("active").and_then(Value::as_bool);
         let active = active.ok_or_else(|| Outage::failed("`active` is neither true nor false"))?;
         let time = |name: &str| match members.get(name) {
@@ -216,7 +210,6 @@ impl Provider {
             expires,
             not_before,
             claims: Rc::new(ClaimsSet::new(members)),
-            size,
         })
     }
 
@@ -300,6 +293,12 @@ impl Introspection {
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.active
+    }
+
+    /// What it takes in memory, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.claims.weight()
     }
 }
 

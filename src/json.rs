@@ -11,6 +11,12 @@ use std::fmt;
 /// How deep arrays and objects of a token, a key set or a reply may nest.
 pub const MAX_DEPTH: usize = 32;
 
+/// What an allocation takes beside what it is for, in bytes.
+const ALLOCATION: usize = 16;
+
+/// A node of the tree that [`Value`] keeps members in, in bytes.
+const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 2 * ALLOCATION;
+
 /// Why a text is not acceptable JSON; names a place in the text, never quotes it.
 #[derive(Debug)]
 pub struct JsonError(serde_json::Error);
@@ -27,6 +33,35 @@ pub fn parse(text: &[u8], max_depth: usize) -> Result<Value, JsonError> {
         .map_err(JsonError)?;
     deserializer.end().map_err(JsonError)?;
     Ok(value)
+}
+
+/// What a value takes in memory, in bytes, beside itself: a few times its text, or fifty times if it
+/// is made of many small objects.
+#[must_use]
+pub fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len().saturating_add(ALLOCATION),
+        Value::Array(items) => {
+            let own = items.capacity().saturating_mul(size_of::<Value>());
+            let all = items.iter().map(weight);
+            all.fold(own.saturating_add(ALLOCATION), usize::saturating_add)
+        }
+        Value::Object(members) => {
+            // One node has room for eleven; of several, each is half full at least.
+            let nodes = match members.len() {
+                0 => 0,
+                1..=11 => 1,
+                many => many / 5,
+            };
+            let own = nodes.saturating_mul(NODE);
+            let all = members.iter().map(|(name, value)| {
+                let name = name.len().saturating_add(ALLOCATION);
+                name.saturating_add(weight(value))
+            });
+            all.fold(own, usize::saturating_add)
+        }
+    }
 }
 
 /// Builds a value while at most `depth` more levels may open.
@@ -154,6 +189,33 @@ mod tests {
             ("too deep", b"[[[[]]]]", false),
         ] {
             assert_eq!(parse(text, 3).is_ok(), accepted, "{name}");
+        }
+    }
+
+    #[test]
+    fn weighs_what_is_kept_not_how_long_the_text_was() {
+        let weight = |text: &str| weight(&parse(text.as_bytes(), MAX_DEPTH).unwrap());
+        let flat = format!(r#"{{"a":"{}"}}"#, "x".repeat(8_000));
+        let small = format!("[{}]", [r#"{"":0}"#; 1_000].join(","));
+        let numbers = format!("[{}]", ["0"; 4_000].join(","));
+        for (name, text, least, most) in [
+            ("nothing", "{}", 0, 0),
+            ("a long text", &*flat, 8_000, 9_000),
+            (
+                "many small objects",
+                &small,
+                1_000 * NODE,
+                1_000 * (NODE + 100),
+            ),
+            (
+                "many numbers",
+                &numbers,
+                4_000 * size_of::<Value>(),
+                9_000 * size_of::<Value>(),
+            ),
+        ] {
+            let weight = weight(text);
+            assert!((least..=most).contains(&weight), "{name}: {weight}");
         }
     }
 

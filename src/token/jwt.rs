@@ -176,6 +176,14 @@ pub fn plain_audience(audience: &str) -> &str {
 // === impl Claims ===
 
 impl Claims {
+    /// What they take in memory, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let audiences = self.audiences.iter();
+        let audiences = audiences.map(|it| it.len().saturating_add(size_of::<String>()));
+        audiences.fold(self.all.weight(), usize::saturating_add)
+    }
+
     fn read(claims: Map<String, Value>, algorithm: Algorithm) -> Result<Self, Reason> {
         // In Envoy's order, which decides what is reported.
         let text = |name: &str, otherwise: Reason| match claims.get(name) {

@@ -26,6 +26,10 @@ const MORE: usize = 6_000;
 const MORE_LONG: usize = 988_000;
 /// What is counted is told every second.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest payload of a token that Envoy takes, in bytes, more or less.
+const LARGEST: usize = 11_000;
+/// What a worker remembers at most of verified tokens, and as much again for all else.
+const MOST_REMEMBERED_MIB: u64 = 64;
 /// What may come on top of full caches.
 const MOST_GROWTH_MIB: u64 = 8;
 
@@ -34,14 +38,7 @@ on_every_envoy! {
 
     fn distinct_tokens(version) {
         let key = Key::stranger("k");
-        let jwks = json!({"keys": [key.jwk()]}).to_string();
-        let plugin = Plugin::new(json!({
-            "version": 1,
-            "jwtRules": [{"issuer": "i", "jwks": jwks}],
-            "authorizationPolicies": [{"name": "somebody", "namespace": "test",
-                "rules": [{"from": [{"source": {"requestPrincipals": ["*"]}}]}]}],
-        }));
-        let gateway = Listener::new("gateway").filter(plugin.inline());
+        let gateway = Listener::new("gateway").filter(guarded(&key).inline());
         let envoy = Envoy::builder(version).listener(gateway.direct_response(200, "")).start();
         let resident_mib = || envoy.resident_kib().map(|kib| kib / 1024);
         let Some(before) = resident_mib() else {
@@ -63,6 +60,40 @@ on_every_envoy! {
         assert!(after <= full + MOST_GROWTH_MIB, "{full} MiB, then {after} MiB");
         envoy.assert_no_wasm_failures();
     }
+
+    /// Text takes many times its length once it is read, if it is made for that.
+    fn tokens_of_many_small_values(version) {
+        let key = Key::stranger("k");
+        let gateway = Listener::new("gateway").filter(guarded(&key).inline());
+        let envoy = Envoy::builder(version).listener(gateway.direct_response(200, "")).start();
+        let resident_mib = || envoy.resident_kib().map(|kib| kib / 1024);
+        let Some(before) = resident_mib() else {
+            return; // Not Linux.
+        };
+        let small: Vec<_> = (0..LARGEST / 8).map(|_| json!({"": 0})).collect();
+        let client = envoy.client("gateway");
+        for number in 0..1_000 {
+            let claims = json!({"iss": "i", "sub": format!("{number}"), "exp": now() + 3600, "small": small});
+            let token = sign_with(&key, &claims, json!({}));
+            let answer = client.get("/").bearer(&token).send().expect("an answer");
+            assert_eq!(answer.status, 200, "{number}");
+        }
+        let after = resident_mib().expect("Linux");
+        println!("resident: {before} MiB, {after} MiB after 1,000 tokens of many small values");
+        assert!(after <= before + MOST_REMEMBERED_MIB, "{before} MiB, then {after} MiB");
+        envoy.assert_no_wasm_failures();
+    }
+}
+
+/// Whoever has a token of this key is let in.
+fn guarded(key: &Key) -> Plugin {
+    let jwks = json!({"keys": [key.jwk()]}).to_string();
+    Plugin::new(json!({
+        "version": 1,
+        "jwtRules": [{"issuer": "i", "jwks": jwks}],
+        "authorizationPolicies": [{"name": "somebody", "namespace": "test",
+            "rules": [{"from": [{"source": {"requestPrincipals": ["*"]}}]}]}],
+    }))
 }
 
 /// Sends tokens with numbers up to `end`, each of them valid.

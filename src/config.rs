@@ -131,7 +131,7 @@ impl Config {
             let message = "empty; pluginConfig must be a JSON object with at least `version: 1`";
             return Err(vec![Fault::at_root(message)]);
         }
-        let value = json::parse(text, MAX_DEPTH)
+        let value = json::parse_borrowed(text, MAX_DEPTH)
             .map_err(|error| vec![Fault::at_root(format!("not valid JSON: {error}"))])?;
         let (config, warnings) = reader::read(&value, Self::from_json)?;
         Ok(Self { warnings, ..config })

@@ -4,9 +4,15 @@
 //! every document that decides something (configuration, token, key set) is read here and nowhere
 //! else. Input may be hostile; the caller bounds its length.
 
+mod node;
+
+pub use node::{Members, Node};
+
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// How deep arrays and objects of a token, a key set or a reply may nest.
 pub const MAX_DEPTH: usize = 32;
@@ -27,12 +33,15 @@ pub struct JsonError(serde_json::Error);
 /// The text is not JSON (RFC 8259), not UTF-8, nests deeper than `max_depth`, has a number that
 /// does not fit, or an object with the same name twice (compared after unescaping).
 pub fn parse(text: &[u8], max_depth: usize) -> Result<Value, JsonError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = Strict { depth: max_depth }
-        .deserialize(&mut deserializer)
-        .map_err(JsonError)?;
-    deserializer.end().map_err(JsonError)?;
-    Ok(value)
+    read(text, max_depth)
+}
+
+/// The same, as a value that borrows from the text.
+///
+/// # Errors
+/// See [`parse`].
+pub fn parse_borrowed(text: &[u8], max_depth: usize) -> Result<Node<'_>, JsonError> {
+    read(text, max_depth)
 }
 
 /// What a value takes in memory, in bytes, beside itself: a few times its text, or fifty times if it
@@ -64,11 +73,38 @@ pub fn weight(value: &Value) -> usize {
     }
 }
 
-/// Builds a value while at most `depth` more levels may open.
-#[derive(Clone, Copy)]
-struct Strict {
-    depth: usize,
+fn read<'t, T: Tree<'t>>(text: &'t [u8], max_depth: usize) -> Result<T, JsonError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = Strict::new(max_depth)
+        .deserialize(&mut deserializer)
+        .map_err(JsonError)?;
+    deserializer.end().map_err(JsonError)?;
+    Ok(value)
 }
+
+/// What a value is kept in.
+trait Tree<'t>: Sized {
+    /// Those of an object that is still read.
+    type Members: Default;
+
+    fn null() -> Self;
+    fn bool(truth: bool) -> Self;
+    fn number(number: Number) -> Self;
+    fn text(text: Cow<'t, str>) -> Self;
+    fn array(items: Vec<Self>) -> Self;
+    fn has(members: &Self::Members, name: &str) -> bool;
+    fn add(members: &mut Self::Members, name: Cow<'t, str>, value: Self);
+    fn object(members: Self::Members) -> Self;
+}
+
+/// Builds a value while at most `depth` more levels may open.
+struct Strict<T> {
+    depth: usize,
+    tree: PhantomData<T>,
+}
+
+/// Reads the name of a member.
+struct Name;
 
 // === impl JsonError ===
 
@@ -82,80 +118,151 @@ impl std::error::Error for JsonError {}
 
 // === impl Strict ===
 
-impl Strict {
-    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+impl<T> Strict<T> {
+    fn new(depth: usize) -> Self {
+        let tree = PhantomData;
+        Self { depth, tree }
+    }
+
+    fn deeper<E: serde::de::Error>(&self) -> Result<usize, E> {
         let depth = self.depth.checked_sub(1);
-        depth
-            .map(|depth| Self { depth })
-            .ok_or_else(|| E::custom("nested too deep"))
+        depth.ok_or_else(|| E::custom("nested too deep"))
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
+impl<'de, T: Tree<'de>> DeserializeSeed<'de> for Strict<T> {
+    type Value = T;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
+impl<'de, T: Tree<'de>> Visitor<'de> for Strict<T> {
+    type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<T, E> {
+        Ok(T::null())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<T, E> {
+        Ok(T::bool(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<T, E> {
+        Ok(T::number(value.into()))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<T, E> {
+        Ok(T::number(value.into()))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<T, E> {
         let number = Number::from_f64(value);
         number
-            .map(Value::Number)
+            .map(T::number)
             .ok_or_else(|| E::custom("number out of range"))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<T, E> {
+        Ok(T::text(Cow::Borrowed(value)))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
+    fn visit_str<E>(self, value: &str) -> Result<T, E> {
+        Ok(T::text(Cow::Owned(value.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<T, A::Error> {
+        let depth = self.deeper()?;
         let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(inner)? {
+        while let Some(item) = items.next_element_seed(Self::new(depth))? {
             array.push(item);
         }
-        Ok(Value::Array(array))
+        Ok(T::array(array))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
-        let mut object = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
-            if object.contains_key(&name) {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<T, A::Error> {
+        let depth = self.deeper()?;
+        let mut object = T::Members::default();
+        while let Some(name) = members.next_key_seed(Name)? {
+            if T::has(&object, &name) {
                 return Err(A::Error::custom("the same name twice in one object"));
             }
-            object.insert(name, members.next_value_seed(inner)?);
+            T::add(
+                &mut object,
+                name,
+                members.next_value_seed(Self::new(depth))?,
+            );
         }
-        Ok(Value::Object(object))
+        Ok(T::object(object))
+    }
+}
+
+// === impl Name ===
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+// === impl Value ===
+
+impl<'t> Tree<'t> for Value {
+    type Members = Map<String, Value>;
+
+    fn null() -> Self {
+        Value::Null
+    }
+
+    fn bool(truth: bool) -> Self {
+        Value::Bool(truth)
+    }
+
+    fn number(number: Number) -> Self {
+        Value::Number(number)
+    }
+
+    fn text(text: Cow<'t, str>) -> Self {
+        Value::String(text.into_owned())
+    }
+
+    fn array(items: Vec<Self>) -> Self {
+        Value::Array(items)
+    }
+
+    fn has(members: &Self::Members, name: &str) -> bool {
+        members.contains_key(name)
+    }
+
+    fn add(members: &mut Self::Members, name: Cow<'t, str>, value: Self) {
+        members.insert(name.into_owned(), value);
+    }
+
+    fn object(members: Self::Members) -> Self {
+        Value::Object(members)
     }
 }
 
@@ -189,6 +296,11 @@ mod tests {
             ("too deep", b"[[[[]]]]", false),
         ] {
             assert_eq!(parse(text, 3).is_ok(), accepted, "{name}");
+            assert_eq!(
+                parse_borrowed(text, 3).is_ok(),
+                accepted,
+                "{name}, borrowed"
+            );
         }
     }
 

@@ -152,7 +152,7 @@ fn entry(at: At<'_>, known: &Known<'_>) -> Option<ApiRules> {
     let rules = fields.required("rules").map(|at| {
         let rules = at.non_empty_list(|at| rule(at, known));
         // Rules with faults are left out, and the others would be counted wrong.
-        if at.value().as_array().map(Vec::len) == Some(rules.len()) {
+        if at.value().as_array().map(<[_]>::len) == Some(rules.len()) {
             super::api_rules_overlap::check(at, &rules);
         }
         rules
@@ -257,7 +257,7 @@ fn request(at: At<'_>) -> Option<(Formats, Formats, bool)> {
 
 fn strategy(at: At<'_>, fields: &mut Fields<'_>, known: &Known<'_>) -> Option<Strategy> {
     let truth = |at: At<'_>| {
-        let holds = at.value() == true;
+        let holds = at.value().as_bool() == Some(true);
         if !holds {
             at.unexpected("`true`; leave it out otherwise");
         }

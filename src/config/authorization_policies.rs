@@ -7,6 +7,7 @@ use super::demands::{self, Context, Demand};
 use super::mesh::Mesh;
 use super::reader::{At, Fields};
 use super::{AppliesTo, Known};
+use crate::json::Node;
 
 /// One policy.
 #[derive(Debug)]
@@ -190,11 +191,7 @@ fn wrapped(
         }
     }
     fields.finish();
-    if inner
-        .value()
-        .as_object()
-        .is_some_and(serde_json::Map::is_empty)
-    {
+    if matches!(inner.value(), Node::Object(members) if members.is_empty()) {
         inner.fault("empty; give at least one field");
     }
     Some(demands)

@@ -5,7 +5,7 @@
 
 mod text;
 
-use serde_json::{Map, Value};
+use crate::json::{Members, Node};
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -24,7 +24,7 @@ pub struct Fault {
 /// A value in the document and the way to it.
 #[derive(Clone, Copy)]
 pub(super) struct At<'a> {
-    value: &'a Value,
+    value: &'a Node<'a>,
     step: Step<'a>,
     parent: Option<&'a At<'a>>,
     report: &'a RefCell<Report>,
@@ -48,7 +48,7 @@ enum Step<'a> {
 /// The members of an object while they are read; tells which names nobody asked for.
 pub(super) struct Fields<'a> {
     at: &'a At<'a>,
-    members: &'a Map<String, Value>,
+    members: &'a Members<'a>,
     known: Vec<&'static str>,
 }
 
@@ -57,7 +57,7 @@ const MAX_FAULTS: usize = 100;
 
 /// Reads a whole document with `section`.
 pub(super) fn read<T>(
-    value: &Value,
+    value: &Node<'_>,
     section: impl FnOnce(At<'_>) -> Option<T>,
 ) -> Result<(T, Vec<Fault>), Vec<Fault>> {
     let report = RefCell::default();
@@ -105,7 +105,7 @@ impl fmt::Display for Fault {
 // === impl At ===
 
 impl<'a> At<'a> {
-    pub(super) fn value(&self) -> &'a Value {
+    pub(super) fn value(&self) -> &'a Node<'a> {
         self.value
     }
 
@@ -139,7 +139,7 @@ impl<'a> At<'a> {
 
     pub(super) fn object(&'a self) -> Option<Fields<'a>> {
         match self.value {
-            Value::Object(members) => Some(Fields {
+            Node::Object(members) => Some(Fields {
                 at: self,
                 members,
                 known: Vec::new(),
@@ -153,7 +153,7 @@ impl<'a> At<'a> {
 
     /// Reads every item of a list; items with faults are left out, the faults noted.
     pub(super) fn list<T>(&self, item: impl FnMut(At<'_>) -> Option<T>) -> Vec<T> {
-        let Value::Array(items) = self.value else {
+        let Node::Array(items) = self.value else {
             self.unexpected("a list");
             return Vec::new();
         };
@@ -169,7 +169,7 @@ impl<'a> At<'a> {
 
     /// Like [`At::list`], for a list that means something else, or nothing, when it is empty.
     pub(super) fn non_empty_list<T>(&self, item: impl FnMut(At<'_>) -> Option<T>) -> Vec<T> {
-        if self.value.as_array().is_some_and(Vec::is_empty) {
+        if self.value.as_array().is_some_and(<[_]>::is_empty) {
             self.fault("an empty list; leave the field out or give at least one item");
         }
         self.list(item)
@@ -180,11 +180,11 @@ impl<'a> At<'a> {
         &self,
         mut member: impl FnMut(&'a str, At<'_>) -> Option<T>,
     ) -> Vec<T> {
-        let Value::Object(members) = self.value else {
+        let Node::Object(members) = self.value else {
             self.unexpected("an object");
             return Vec::new();
         };
-        let at = |(name, value): (&'a String, &'a Value)| {
+        let at = |(name, value): (&'a str, &'a Node<'a>)| {
             let at = At {
                 value,
                 step: Step::Name(name),
@@ -199,7 +199,7 @@ impl<'a> At<'a> {
     /// A string that is not empty.
     pub(super) fn text(&self) -> Option<&'a str> {
         match self.value {
-            Value::String(text) if !text.is_empty() => Some(text),
+            Node::String(text) if !text.is_empty() => Some(text),
             _ => {
                 self.unexpected("a string that is not empty");
                 None
@@ -260,7 +260,7 @@ impl<'a> At<'a> {
         let number = number.filter(|it| bounds.contains(it));
         if number.is_none() {
             let (least, most) = (bounds.start(), bounds.end());
-            let bare = if self.value.is_string() {
+            let bare = if self.value.as_str().is_some() {
                 ", without quotes"
             } else {
                 ""
@@ -345,13 +345,13 @@ impl<'a> Fields<'a> {
 
     /// Whether there is a member of that name.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.members.contains_key(name)
+        self.members.get(name).is_some()
     }
 
     /// Notes every member that nobody asked for.
     pub(super) fn finish(self) {
-        for (name, value) in self.members {
-            if !self.known.contains(&name.as_str()) {
+        for (name, value) in self.members.iter() {
+            if !self.known.contains(&name) {
                 let allowed = listed(self.known.iter().copied());
                 self.member(name, value)
                     .fault(format!("unknown field; allowed here: {allowed}"));
@@ -359,7 +359,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn member(&self, name: &'a str, value: &'a Value) -> At<'a> {
+    fn member(&self, name: &'a str, value: &'a Node<'a>) -> At<'a> {
         At {
             value,
             step: Step::Name(name),

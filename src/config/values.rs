@@ -104,7 +104,7 @@ pub(super) fn header_formats(at: At<'_>) -> Vec<(String, Format)> {
 
 /// A string, or `{env: NAME}`.
 pub(super) fn secret(at: At<'_>) -> Option<Secret> {
-    if at.value().is_string() {
+    if at.value().as_str().is_some() {
         // What was found is not told.
         let text = at.value().as_str().filter(|text| !text.is_empty());
         if text.is_none() {

@@ -1,6 +1,6 @@
 //! Texts in a configuration and in faults about it: durations, and how found values are repeated.
 
-use serde_json::Value;
+use crate::json::Node;
 use std::time::Duration;
 
 /// The longest piece of a found value that a fault repeats, in characters.
@@ -39,11 +39,10 @@ pub(super) fn written(duration: Duration) -> String {
 }
 
 /// A found value as it may stand in a fault: cut, on one line.
-pub(super) fn quoted(value: &Value) -> String {
+pub(super) fn quoted(value: &Node<'_>) -> String {
     let kind = match value {
-        Value::Array(_) => return "a list".to_owned(),
-        Value::Object(_) => return "an object".to_owned(),
-        Value::String(text) => text.escape_default().to_string(),
+        Node::Array(_) | Node::Object(_) => return value.to_string(),
+        Node::String(text) => text.escape_default().to_string(),
         other => other.to_string(),
     };
     let mut cut: String = kind.chars().take(MAX_QUOTED).collect();

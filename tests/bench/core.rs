@@ -10,7 +10,7 @@ mod gateway;
 use std::{hint::black_box, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use gateway::{Gateway, Issuer, RULES_EACH, compile, request};
+use gateway::{Gateway, Issuer, RULES_EACH, block, compile, request};
 use portcullis::{
     cache::Verified,
     config::Limits,
@@ -19,9 +19,11 @@ use portcullis::{
     token::jwt,
 };
 
-/// Authorities, with ten rules each; the first is a single rule for one of them. A configuration of
-/// four mebibytes, the longest that there may be, has room for the last.
-const AUTHORITIES: [usize; 5] = [0, 1, 100, 1_000, 3_000];
+/// Authorities, with ten rules each; the first is a single rule for one of them. The last are more than
+/// one configuration may have, and come from ten.
+const AUTHORITIES: [usize; 5] = [0, 1, 100, 1_000, 10_000];
+/// Of several texts.
+const AUTHORITIES_EACH: usize = 1_000;
 
 criterion_group! {
     name = core;
@@ -39,9 +41,9 @@ fn configure(criterion: &mut Criterion) {
     group.sample_size(10);
     let issuer = Issuer::new();
     for authorities in AUTHORITIES {
-        let text = issuer.configuration(authorities).to_string();
+        let texts = texts(&issuer, authorities);
         group.bench_function(rules(authorities), |bencher| {
-            bencher.iter(|| compile(black_box(&text)));
+            bencher.iter(|| compile(black_box(&texts)));
         });
     }
 }
@@ -57,7 +59,7 @@ fn decide_by_number_of_rules(criterion: &mut Criterion) {
             "/path-0?query=1",
             ("authorization", &bearer),
         );
-        let gateway = Gateway::new(&issuer.configuration(authorities));
+        let gateway = Gateway::with(compile(&texts(&issuer, authorities)));
         let mut gateway = gateway.knowing(&headers, true);
         group.bench_function(rules(authorities), |bencher| {
             bencher.iter(|| black_box(gateway.decide(&headers)));
@@ -121,26 +123,26 @@ fn read_a_path(criterion: &mut Criterion) {
 /// A header block, as the host hands it over.
 fn read_headers(criterion: &mut Criterion) {
     let bearer = format!("Bearer {}", Issuer::new().token(0));
-    let block = abi(&request(0, "/path-0", ("authorization", &bearer)));
+    let block = block(&request(0, "/path-0", ("authorization", &bearer)));
     criterion.bench_function("header block", |bencher| {
         bencher.iter(|| Headers::from_abi(black_box(block.clone())).expect("headers"));
     });
 }
 
+/// The configuration, in texts of a thousand authorities at most.
+fn texts(issuer: &Issuer, authorities: usize) -> Vec<String> {
+    if authorities <= AUTHORITIES_EACH {
+        return vec![issuer.configuration(authorities).to_string()];
+    }
+    let starts = (0..authorities).step_by(AUTHORITIES_EACH);
+    let texts = starts.map(|start| {
+        let end = authorities.min(start + AUTHORITIES_EACH);
+        issuer.one_policy(start..end, RULES_EACH).to_string()
+    });
+    texts.collect()
+}
+
 fn rules(authorities: usize) -> BenchmarkId {
     let rules = (authorities * RULES_EACH).max(1);
     BenchmarkId::from_parameter(format!("{rules} rules"))
-}
-
-/// As the host hands headers over.
-fn abi(headers: &Headers) -> Vec<u8> {
-    let number = |number: usize| u32::try_from(number).expect("few").to_le_bytes();
-    let mut block = number(headers.iter().count()).to_vec();
-    for (name, value) in headers.iter() {
-        block.extend([number(name.len()), number(value.len())].concat());
-    }
-    for (name, value) in headers.iter() {
-        block.extend([name, b"\0", value, b"\0"].concat());
-    }
-    block
 }

@@ -1,14 +1,18 @@
-//! How many instructions the core runs for one request, counted by Valgrind: no clock, no noise.
+//! How many instructions one request takes, and how much memory a configuration: no clock, no noise.
 //!
-//! Each case runs in a process of its own, once with so many requests and once with twice as many;
-//! the difference is theirs alone. The counts are compared with those that are kept in
-//! `instructions.json`, so that a change shows what it costs. They are those of the native code: the
-//! module's are others, and rise and fall with them. `make bench`; `BENCH_SAVE=1` keeps them.
+//! Those of the module are WebAssembly's, those of the native core the processor's, counted by
+//! Valgrind: there each case runs in a process of its own, once with so many requests and once with
+//! twice as many; the difference is theirs alone. All are compared with those that are kept in
+//! `instructions.json`, so that a change shows what it costs. `make bench`; `BENCH_SAVE=1` keeps them.
 
+#[path = "core/counted.rs"]
+mod counted;
 #[path = "core/gateway.rs"]
 mod gateway;
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "core/module.rs"]
+mod module;
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +24,8 @@ use std::{
 
 use gateway::{Gateway, Issuer, name, request};
 use harness::{Tool, requirements};
+use module::Worker;
+use portcullis::request::Headers;
 use serde_json::{Value, json};
 
 /// One line of the result.
@@ -32,6 +38,10 @@ struct Case {
     header: (&'static str, &'static str),
     is_allowed: bool,
 }
+
+/// What was counted, by what it is of; nothing if a tool is missing.
+type Count = fn() -> Option<Counts>;
+type Counts = BTreeMap<&'static str, i64>;
 
 const REQUESTS: u64 = 2_000;
 const KEPT: &str = "tests/bench/instructions.json";
@@ -102,11 +112,8 @@ fn api_rule(issuer: &Issuer) -> Value {
 /// Decides on so many requests of a case.
 fn run(case: &str, requests: u64) {
     let case = CASES.iter().find(|it| it.name == case).expect("a case");
-    let issuer = Issuer::new();
-    let (header, before) = case.header;
-    let value = format!("{before}{}", issuer.token(0));
-    let headers = request(0, case.path, (header, &value));
-    let gateway = Gateway::new(&(case.configuration)(&issuer));
+    let (configuration, headers) = case.played();
+    let gateway = Gateway::new(&configuration);
     let mut gateway = gateway.knowing(&headers, case.is_allowed);
     for _ in 0..requests {
         black_box(gateway.decide(&headers));
@@ -115,31 +122,86 @@ fn run(case: &str, requests: u64) {
 
 /// Counts, compares and prints.
 fn report() {
-    if !requirements::met("instructions", &[Tool::Program("valgrind")]) {
-        return;
-    }
     let kept = kept();
     let built = format!("{}, {}", compiler(), env::consts::ARCH);
-    let comparable = kept["built"] == json!(built);
-    if !comparable {
+    if kept["built"] != json!(built) {
         println!("kept are the counts of {}; this is {built}", kept["built"]);
     }
-    println!("| instructions for one request | kept | now | change |");
+    let mut found = json!({"built": built});
+    for (what, count) in [
+        (
+            "instructions of the module for one request",
+            of_module as Count,
+        ),
+        ("instructions of the native core for one request", of_core),
+        ("KiB of the module's memory", of_memory),
+    ] {
+        let Some(counts) = count() else { continue };
+        compare(what, &kept[what], &counts);
+        found[what] = json!(counts);
+    }
+    if env::var_os("BENCH_SAVE").is_some() {
+        fs::write(path(), format!("{found:#}\n")).expect("the file can be written");
+    }
+}
+
+fn compare(what: &str, kept: &Value, counts: &Counts) {
+    println!("\n| {what} | kept | now | change |");
     println!("|---|---:|---:|---:|");
-    let mut counts = BTreeMap::new();
-    for Case { name, .. } in CASES {
-        let now = (counted(name, 2 * REQUESTS) - counted(name, REQUESTS)) / REQUESTS;
-        let before = kept["instructions"][name].as_u64();
-        let change = before.map(|before| (now as f64 / before as f64 - 1.0) * 100.0);
+    for (name, now) in counts {
+        let before = kept[name].as_i64();
+        let change = before.map(|before| (*now as f64 / before as f64 - 1.0) * 100.0);
         let change = change.map_or(String::new(), |change| format!("{change:+.1} %"));
         let before = before.map_or(String::new(), |before| before.to_string());
         println!("| {name} | {before} | {now} | {change} |");
-        counts.insert(name, now);
     }
-    if env::var_os("BENCH_SAVE").is_some() {
-        let text = format!("{:#}\n", json!({"built": built, "instructions": counts}));
-        fs::write(path(), text).expect("the file can be written");
+}
+
+fn of_module() -> Option<Counts> {
+    requirements::met("instructions", &[Tool::Plugin]).then_some(())?;
+    let counts = CASES.iter().map(|case| {
+        let (configuration, headers) = case.played();
+        let mut worker = Worker::new(&Tool::Plugin.path());
+        worker.configure(&configuration.to_string());
+        // The first verifies the token; what is counted has seen it before.
+        let decided = [(); 3].map(|()| worker.decide(&headers));
+        let [(first, _), (second, _), (third, instructions)] = decided;
+        assert_eq!(
+            [first, second, third],
+            [case.is_allowed; 3],
+            "{}",
+            case.name
+        );
+        (case.name, instructions)
+    });
+    Some(counts.collect())
+}
+
+fn of_core() -> Option<Counts> {
+    requirements::met("instructions", &[Tool::Program("valgrind")]).then_some(())?;
+    let counts = CASES.iter().map(|Case { name, .. }| {
+        let counted = counted(name, 2 * REQUESTS) - counted(name, REQUESTS);
+        (*name, (counted / REQUESTS).cast_signed())
+    });
+    Some(counts.collect())
+}
+
+/// Of a worker with this many rules, and of one that has got two such configurations.
+fn of_memory() -> Option<Counts> {
+    requirements::met("memory", &[Tool::Plugin]).then_some(())?;
+    let issuer = Issuer::new();
+    let mut counts = Counts::new();
+    for (authorities, once, twice) in [
+        (0, "1 rule", "1 rule, updated"),
+        (1_000, "10,000 rules", "10,000 rules, updated"),
+    ] {
+        let mut worker = Worker::new(&Tool::Plugin.path());
+        for name in [once, twice] {
+            worker.configure(&issuer.configuration(authorities).to_string());
+            counts.insert(name, (worker.memory() / 1024).cast_signed());
+        }
     }
+    Some(counts)
 }
 
 /// The instructions of a whole process.
@@ -189,5 +251,14 @@ impl Case {
             header,
             is_allowed,
         }
+    }
+
+    /// Its configuration, and its request.
+    fn played(&self) -> (Value, Headers) {
+        let issuer = Issuer::new();
+        let (header, before) = self.header;
+        let value = format!("{before}{}", issuer.token(0));
+        let headers = request(0, self.path, (header, &value));
+        ((self.configuration)(&issuer), headers)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing here measures. Used by `core.rs` and `instructions.rs`.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use jwt_simple::{
     algorithms::{ECDSAP256KeyPairLike as _, ES256KeyPair},
@@ -22,7 +22,8 @@ use serde_json::{Value, json};
 
 /// Rules for each authority.
 pub const RULES_EACH: usize = 10;
-const NOW: Duration = Duration::from_secs(1_800_000_000);
+/// When all of it happens.
+pub const NOW: Duration = Duration::from_secs(1_800_000_000);
 
 /// A worker with a policy, its keys, and what it remembers.
 pub struct Gateway {
@@ -42,7 +43,11 @@ pub struct Issuer {
 impl Gateway {
     /// One that has just got this configuration.
     pub fn new(configuration: &Value) -> Self {
-        let policy = compile(&configuration.to_string());
+        Self::with(compile(&[configuration.to_string()]))
+    }
+
+    /// One with this policy.
+    pub fn with(policy: Policy) -> Self {
         let keys = Keys::new(
             &policy.key_sources,
             &policy.limits,
@@ -88,9 +93,17 @@ impl Gateway {
     }
 }
 
-/// From the JSON text to the policy.
-pub fn compile(text: &str) -> Policy {
-    Policy::compile(Config::read(text.as_bytes()).expect("no faults"))
+/// From the JSON text to the policy. Several texts are one policy, with all their rules: more than
+/// one configuration may have.
+pub fn compile(texts: &[String]) -> Policy {
+    let configs = texts.iter().map(|text| Config::read(text.as_bytes()));
+    let configs = configs.map(|config| config.expect("no faults"));
+    let all = configs.reduce(|mut all, config| {
+        all.authorization_policies
+            .extend(config.authorization_policies);
+        all
+    });
+    Policy::compile(all.expect("at least one"))
 }
 
 // === impl Issuer ===
@@ -104,8 +117,15 @@ impl Issuer {
 
     /// Ten rules of a policy for each authority; a single one for the first of them if there are none.
     pub fn configuration(&self, authorities: usize) -> Value {
-        let rules = (0..authorities.max(1)).flat_map(|authority| {
-            let each = if authorities == 0 { 1 } else { RULES_EACH };
+        match authorities {
+            0 => self.one_policy(0..1, 1),
+            _ => self.one_policy(0..authorities, RULES_EACH),
+        }
+    }
+
+    /// A policy with so many rules for each authority.
+    pub fn one_policy(&self, authorities: Range<usize>, each: usize) -> Value {
+        let rules = authorities.flat_map(|authority| {
             (0..each).map(move |path| {
                 json!({
                     "from": [{"source": {"requestPrincipals": ["bench/*"]}}],
@@ -162,6 +182,19 @@ pub fn request(authority: usize, path: &str, line: (&str, &str)) -> Headers {
         headers.push(name, value.as_bytes());
     }
     headers
+}
+
+/// The same, as the host hands them over.
+pub fn block(headers: &Headers) -> Vec<u8> {
+    let number = |number: usize| u32::try_from(number).expect("few").to_le_bytes();
+    let mut block = number(headers.iter().count()).to_vec();
+    for (name, value) in headers.iter() {
+        block.extend([number(name.len()), number(value.len())].concat());
+    }
+    for (name, value) in headers.iter() {
+        block.extend([name, b"\0", value, b"\0"].concat());
+    }
+    block
 }
 
 /// The authority of this number.

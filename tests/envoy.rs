@@ -49,6 +49,8 @@ mod authorization_server_itself;
 mod authorizer_itself;
 #[path = "envoy/authorizers.rs"]
 mod authorizers;
+#[path = "envoy/caps.rs"]
+mod caps;
 #[path = "envoy/client_certificates.rs"]
 mod client_certificates;
 #[path = "envoy/connection.rs"]

@@ -8,6 +8,7 @@ const AUTHORITIES: usize = 1_000;
 const RULES_EACH: usize = 10;
 /// For all of it, on every worker.
 const MOST_MILLISECONDS: u64 = 300;
+const MOST_KIB: u64 = 32 * 1024;
 
 fn tools(version: Version) -> [Tool; 2] {
     [Tool::Envoy(version), Tool::Plugin]
@@ -43,6 +44,10 @@ on_every_envoy! {
         let least = times.iter().min().expect("some");
         // The least, since tests share two cores with each other.
         assert!(*least <= MOST_MILLISECONDS, "{times:?} ms");
+        if let Some(memories) = envoy.vm_memories_kib() {
+            println!("memory of each VM: {memories:?} KiB");
+            assert!(memories.iter().all(|kib| *kib <= MOST_KIB), "{memories:?} KiB");
+        }
         envoy.assert_no_wasm_failures();
     }
 }

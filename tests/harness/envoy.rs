@@ -44,6 +44,8 @@ pub struct StartFailure {
 const START_PATIENCE: Duration = Duration::from_secs(30);
 const UPDATE_PATIENCE: Duration = Duration::from_secs(15);
 /// For connections to come upon every worker, which the kernel deals out by chance.
+/// V8 reserves more than this behind the memory of a VM, in bytes.
+const RESERVED: u64 = 1 << 32;
 const SPREAD_PATIENCE: Duration = Duration::from_secs(10);
 const TAIL: usize = 60;
 
@@ -182,6 +184,31 @@ impl Envoy {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
         let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
         line.split_whitespace().nth(1)?.parse().ok()
+    }
+
+    /// The memory of each VM, the largest first; nothing where the system does not tell. That of
+    /// WebAssembly is what stands before gigabytes of addresses that V8 has reserved for it.
+    pub fn vm_memories_kib(&self) -> Option<Vec<u64>> {
+        let maps = fs::read_to_string(format!("/proc/{}/maps", self.pid())).ok()?;
+        let mapping = |line: &str| {
+            let (start, rest) = line.split_once('-')?;
+            let (end, rest) = rest.split_once(' ')?;
+            let address = |text| u64::from_str_radix(text, 16).ok();
+            Some((address(start)?, address(end)?, rest.starts_with("rw-p")))
+        };
+        let mappings: Vec<_> = maps.lines().filter_map(mapping).collect();
+        let memories = mappings.windows(2).filter_map(|two| match two {
+            [(start, end, true), (reserved, until, false)]
+                if end == reserved && until - reserved > RESERVED =>
+            {
+                Some((end - start) / 1024)
+            }
+            _ => None,
+        });
+        let mut memories: Vec<_> = memories.collect();
+        memories.sort_unstable_by(|one, other| other.cmp(one));
+        assert!(!memories.is_empty(), "no memory of WebAssembly is found");
+        Some(memories)
     }
 
     /// All counters and gauges; panics if Envoy does not tell them, as one that has ended.

@@ -33,7 +33,7 @@ pub use predicate::{Facts, Predicate};
 pub use principal::RequestPrincipal;
 pub use rules::{Indexed, Rules};
 pub use scope::{RequiredScopes, ScopeStrategy};
-pub use site::{Entry, RuleSet, Site};
+pub use site::{Covering, Entry, RuleSet, Site};
 pub use string_match::StringMatch;
 
 use crate::authorizer::Authorizer;
@@ -184,7 +184,8 @@ impl Policy {
     }
 
     /// The sites that an authority belongs to, the narrowest first; the last covers everything.
-    pub fn sites(&self, authority: &str) -> impl Iterator<Item = &Site> {
+    #[must_use]
+    pub fn sites(&self, authority: &str) -> Covering<'_> {
         self.sites.covering(authority)
     }
 }

@@ -38,6 +38,8 @@ pub struct Request<'a> {
     /// `:path`: path, query and fragment, as sent or as [`Request::normalized`] has made it.
     pub path: Cow<'a, [u8]>,
     sent_path: &'a [u8],
+    /// Where query or fragment begin in the path.
+    path_end: usize,
     /// What the host knows of the connection.
     pub connection: &'a Connection,
 }
@@ -126,6 +128,7 @@ impl<'a> Request<'a> {
             authority_name,
             path: Cow::Borrowed(path),
             sent_path: path,
+            path_end: path::without_query(path).len(),
             connection,
         })
     }
@@ -137,7 +140,15 @@ impl<'a> Request<'a> {
     pub fn normalized(self, normalization: PathNormalization) -> Result<Self, Reason> {
         let path = normalization.normalize(self.sent_path);
         let path = path.map_err(|UnreadablePath| Reason::PathUnreadable)?;
-        Ok(Self { path, ..self })
+        let path_end = match &path {
+            Cow::Borrowed(path) if path.len() == self.sent_path.len() => self.path_end,
+            path => path::without_query(path).len(),
+        };
+        Ok(Self {
+            path,
+            path_end,
+            ..self
+        })
     }
 
     /// The path that goes on, if it is not the one that was sent.
@@ -149,12 +160,18 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Whether something stands behind the path.
+    #[must_use]
+    pub fn has_query(&self) -> bool {
+        self.path_end < self.path.len()
+    }
+
     /// Every reading of the request, each once, the plainest first; at least one.
     ///
     /// # Errors
     /// The path or the method can be read in so many ways that no decision would hold for all.
     pub fn readings(&self, matching: PathMatching) -> Result<Readings<'_>, Reason> {
-        let plain = path::without_query(&self.path);
+        let plain = self.path.get(..self.path_end).unwrap_or(&self.path);
         if matching == PathMatching::Istio || (path::is_plain(plain) && self.has_one_method()) {
             return Ok(smallvec![Reading {
                 method: Cow::Borrowed(self.method),

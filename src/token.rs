@@ -15,6 +15,7 @@ pub use query::without_parameters;
 
 use crate::config::FromHeader;
 use crate::request::Request;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 
 /// Where the tokens of a rule are looked for.
@@ -76,30 +77,31 @@ impl Locations {
     ///
     /// A header value without the prefix carries none (so `Authorization: Basic` is no token);
     /// one with it does, however odd the rest is.
-    pub fn find<'r>(&'r self, request: &'r Request<'_>) -> impl Iterator<Item = Found<'r>> {
-        let headers = self.headers.iter().flat_map(|location| {
+    pub fn find<'r>(&'r self, request: &'r Request<'_>) -> SmallVec<[Found<'r>; 1]> {
+        let mut found = SmallVec::new();
+        for location in &self.headers {
             let values = request.headers.all(&location.name);
-            values.filter_map(|value| {
-                let token = Cow::Borrowed(location.token(value)?);
-                Some(Found {
-                    token,
-                    place: Place::Header(&location.name),
-                })
-            })
-        });
-        let params = self.params.iter().flat_map(|name| {
-            query::values(&request.path, name).map(|token| Found {
-                token,
-                place: Place::Parameter(name),
-            })
-        });
-        let cookies = self.cookies.iter().flat_map(|name| {
-            cookie::values(request.headers, name).map(|token| Found {
-                token: Cow::Borrowed(token),
-                place: Place::Cookie(name),
-            })
-        });
-        headers.chain(params).chain(cookies)
+            for token in values.filter_map(|value| location.token(value)) {
+                let token = Cow::Borrowed(token);
+                let place = Place::Header(&location.name);
+                found.push(Found { token, place });
+            }
+        }
+        let params = self.params.iter().filter(|_| request.has_query());
+        for name in params {
+            for token in query::values(&request.path, name) {
+                let place = Place::Parameter(name);
+                found.push(Found { token, place });
+            }
+        }
+        for name in &self.cookies {
+            for token in cookie::values(request.headers, name) {
+                let token = Cow::Borrowed(token);
+                let place = Place::Cookie(name);
+                found.push(Found { token, place });
+            }
+        }
+        found
     }
 }
 
@@ -139,7 +141,7 @@ mod tests {
             headers.push(name, value.as_bytes());
         }
         let request = Request::read(&headers, &UNKNOWN_CONNECTION).unwrap();
-        let found = locations.find(&request).map(|found| {
+        let found = locations.find(&request).into_iter().map(|found| {
             let place = match found.place {
                 Place::Cookie(name) => name,
                 Place::Header(name) | Place::Parameter(name) => name,

@@ -52,15 +52,14 @@ impl<'r> Token<'r> {
         request: &'r Request<'_>,
     ) -> Result<bool, Reason> {
         let before = self.places.len();
-        locations.find(request).try_for_each(|found| {
+        for found in locations.find(request) {
             match &self.text {
                 None => self.text = Some(found.token),
                 Some(known) if *known == found.token => {}
                 Some(_) => return Err(Reason::TokensDiffer),
             }
             self.places.push(found.place);
-            Ok(())
-        })?;
+        }
         Ok(self.places.len() > before)
     }
 }

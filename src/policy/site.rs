@@ -8,6 +8,7 @@ use super::{Api, AuthorityPattern, JwtRule, Rules, Within};
 use crate::config::Action;
 use crate::request::{OwnedHeaders, ReadPath};
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 use std::rc::Rc;
 
 /// What is attached to one authority, one wildcard, or everything.
@@ -59,6 +60,9 @@ pub struct Entry<T> {
     /// The rule, shared by every place where it is attached.
     pub item: Rc<T>,
 }
+
+/// The sites that cover an authority, the narrowest first.
+pub type Covering<'a> = SmallVec<[&'a Site; 4]>;
 
 /// Every site, found by authority.
 #[derive(Default)]
@@ -190,14 +194,16 @@ impl Sites {
     }
 
     /// The sites that cover a normalised authority, the narrowest first.
-    pub(super) fn covering(&self, authority: &str) -> impl Iterator<Item = &Site> {
+    pub(super) fn covering(&self, authority: &str) -> Covering<'_> {
         let exact = self.exact.get(authority).copied();
-        let narrowest = exact.or_else(|| self.wildcard(authority));
-        let narrowest = narrowest.and_then(|index| self.sites.get(index));
-        let nested = std::iter::successors(narrowest, |site| {
-            site.wider.and_then(|index| self.sites.get(index))
-        });
-        nested.chain(std::iter::once(&self.everything))
+        let mut next = exact.or_else(|| self.wildcard(authority));
+        let mut covering = Covering::new();
+        while let Some(site) = next.and_then(|index| self.sites.get(index)) {
+            covering.push(site);
+            next = site.wider;
+        }
+        covering.push(&self.everything);
+        covering
     }
 
     /// The narrowest wildcard that covers a name.
@@ -233,7 +239,10 @@ mod tests {
             ("example.org", vec![9]),
             ("com", vec![9]),
         ] {
-            let found = sites.covering(authority).flat_map(|site| &site.jwt_rules);
+            let found = sites
+                .covering(authority)
+                .into_iter()
+                .flat_map(|site| &site.jwt_rules);
             let found: Vec<_> = found.map(|entry| entry.order).collect();
             assert_eq!(found, expected, "`{authority}`");
         }

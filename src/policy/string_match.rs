@@ -98,7 +98,7 @@ impl StringMatch {
             Shape::Present => return !value.is_empty(),
         };
         part.is_some_and(|part| match self.ignore_case {
-            true => part.eq_ignore_ascii_case(text),
+            true => is_same(part, text) || part.eq_ignore_ascii_case(text),
             false => is_same(part, text),
         })
     }

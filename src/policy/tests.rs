@@ -30,6 +30,7 @@ fn policy(name: &str, action: &str, applies_to: &Value, hosts: &[&[&str]]) -> Va
 fn met(policy: &Policy, authority: &str) -> Vec<String> {
     let rules = policy
         .sites(authority)
+        .into_iter()
         .flat_map(|site| site.enforced.allow.iter().chain(site.enforced.deny.iter()));
     rules.map(|entry| entry.item.id.to_string()).collect()
 }
@@ -95,7 +96,7 @@ fn only_what_applies_to_an_authority_names_it() {
         policy("paths", "ALLOW", &json!([{"paths": ["/a"]}]), &[]),
     ]}));
     for (authority, named) in [("a.com", false), ("x.b.com", true), ("b.com", false)] {
-        let found = compiled.sites(authority).any(|site| site.named);
+        let found = compiled.sites(authority).iter().any(|site| site.named);
         assert_eq!(found, named, "{authority}");
     }
 }
@@ -128,6 +129,7 @@ fn an_allow_policy_makes_a_demand_where_it_is_attached() {
     ] {
         let found = compiled
             .sites(authority)
+            .iter()
             .any(|site| site.enforced.demands_allow(path.as_bytes().into()));
         assert_eq!(found, demanded, "{authority}{path}");
     }
@@ -145,7 +147,10 @@ fn equal_remote_sources_are_one_and_others_are_not() {
         inline("e"),
         inline("f"),
     ]}));
-    let rules = compiled.sites("a.com").flat_map(|site| &site.jwt_rules);
+    let rules = compiled
+        .sites("a.com")
+        .into_iter()
+        .flat_map(|site| &site.jwt_rules);
     let sources: Vec<_> = rules.map(|entry| entry.item.keys.0).collect();
     assert_eq!(sources, [0, 0, 1, 2, 3, 4]);
     assert_eq!(compiled.key_sources.len(), 5);
@@ -157,7 +162,10 @@ fn jwt_rules_stand_in_the_order_of_their_issuers_and_then_as_written() {
     let compiled = compile(json!({"jwtRules": [
         rule("1", "b"), rule("2", "a"), rule("3", "b"), rule("4", "B"),
     ]}));
-    let rules = compiled.sites("a.com").flat_map(|site| &site.jwt_rules);
+    let rules = compiled
+        .sites("a.com")
+        .into_iter()
+        .flat_map(|site| &site.jwt_rules);
     let names: Vec<_> = rules.map(|entry| entry.item.name.to_string()).collect();
     assert_eq!(names, ["4", "2", "1", "3"]);
 }

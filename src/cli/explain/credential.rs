@@ -222,7 +222,7 @@ fn place(token: &str, given: &mut Given) {
 
 /// The rules on tokens that could judge the request, of whatever path.
 fn in_scope<'p>(policy: &'p Policy, request: &Request<'_>) -> Vec<&'p JwtRule> {
-    let sites: Vec<_> = policy.sites(&request.authority_name).collect();
+    let sites: Vec<_> = policy.sites(&request.authority_name).into_vec();
     let api = sites.iter().find_map(|site| site.api.as_deref());
     let own = api.into_iter().flat_map(|api| api.rules.iter());
     let own = own.filter_map(|entry| entry.item.jwt());

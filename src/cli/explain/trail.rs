@@ -105,7 +105,7 @@ impl<'a> Walk<'a> {
         request: &'a Request<'a>,
         world: &'a World,
     ) -> Self {
-        let sites: Vec<_> = policy.sites(&request.authority_name).collect();
+        let sites: Vec<_> = policy.sites(&request.authority_name).into_vec();
         let api = sites.iter().find_map(|site| site.api.as_deref());
         let matching = api.and_then(|api| api.path_matching);
         let readings = request.readings(matching.unwrap_or(policy.path_matching));

@@ -5,7 +5,7 @@
 use super::AppliesTo;
 use super::reader::{At, Fields};
 use super::values::{self, text};
-use crate::keys::{Discovery, Endpoint, KeySet};
+use crate::keys::{Discovery, Endpoint, FetchFailure, KeySet};
 use crate::token::jwt::{CLOCK_SKEW, Demands};
 use crate::token::signature::{Algorithm, Provenance};
 use std::ops::RangeInclusive;
@@ -284,8 +284,7 @@ fn inline(at: At<'_>) -> Option<KeySet> {
         }
     };
     if keys.is_empty() {
-        let reasons: Vec<_> = skipped.iter().map(ToString::to_string).collect();
-        at.fault(format!("no usable key: {}", reasons.join("; ")));
+        at.fault(FetchFailure::NoUsableKey(skipped).to_string());
     }
     Some(keys)
 }

@@ -154,7 +154,7 @@ impl<'a> At<'a> {
     /// Reads every item of a list; items with faults are left out, the faults noted.
     pub(super) fn list<T>(&self, item: impl FnMut(At<'_>) -> Option<T>) -> Vec<T> {
         let Node::Array(items) = self.value else {
-            self.unexpected("a list");
+            self.unexpected("a list, in brackets or with a dash before each item");
             return Vec::new();
         };
         let at = |(index, value)| At {

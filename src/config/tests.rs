@@ -246,12 +246,12 @@ fn the_top_level() {
         (
             "no list",
             version_1(&json!({"jwtRules": {}})),
-            "$.jwtRules: found an object; allowed: a list",
+            "$.jwtRules: found an object; allowed: a list, in brackets or with a dash before each item",
         ),
         (
             "no list of policies",
             version_1(&json!({"authorizationPolicies": "x"})),
-            "$.authorizationPolicies: found `x`; allowed: a list",
+            "$.authorizationPolicies: found `x`; allowed: a list, in brackets or with a dash before each item",
         ),
     ] {
         assert_eq!(faults(&text), [expected], "{name}");
@@ -322,7 +322,7 @@ fn jwt_rules() {
         (json!({"jwks": r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}"#}),
             "$.jwtRules[0].jwks: not the text of a JSON Web Key Set: not JSON: EOF while parsing a \
              list at line 1 column 37".to_owned()),
-        (json!({"jwks": r#"{"keys":[]}"#}), "$.jwtRules[0].jwks: no usable key: ".to_owned()),
+        (json!({"jwks": r#"{"keys":[]}"#}), "$.jwtRules[0].jwks: no key in the set".to_owned()),
         (json!({"jwks": r#"{"keys":[{"kty":"oct","kid":"a","k":"c2VjcmV0"}]}"#}),
             "$.jwtRules[0].jwks: no usable key: key 0 (kid `a`) skipped: 6 bytes are too few \
              for HS256; a secret is as long as the hash at least".to_owned()),

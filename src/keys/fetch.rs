@@ -147,6 +147,7 @@ impl fmt::Display for FetchFailure {
             Self::Status(status) => write!(f, "status {status}; 200 is expected"),
             Self::Reset => f.write_str("the reply broke off or was too large to buffer"),
             Self::Unreadable(error) => write!(f, "no key set: {error}"),
+            Self::NoUsableKey(skipped) if skipped.is_empty() => f.write_str("no key in the set"),
             Self::NoUsableKey(skipped) => write!(f, "no usable key: {}", Listed(skipped)),
             Self::Discovery(why) => write!(f, "no discovery document to be believed: {why}"),
         }

@@ -6,6 +6,7 @@
 mod hosts;
 mod negatives;
 mod open;
+mod plain_http;
 pub(super) mod secrets;
 mod tokens;
 
@@ -42,6 +43,7 @@ pub(super) fn lint(config: &Config, root: &Node) -> Vec<Finding> {
     hosts::check(&mut lint);
     open::check(&mut lint);
     secrets::check(&mut lint);
+    plain_http::check(&mut lint);
     lint.found
 }
 
@@ -124,6 +126,22 @@ fn below<'a>(
 ) -> impl Iterator<Item = (String, &'a Node)> + use<'a> {
     let items = node.get(name).map_or(&[][..], Node::items);
     listed(items, format!("{path}.{name}"))
+}
+
+/// Every rule about tokens, where it stands; also in a configuration with faults.
+fn token_rules(root: &Node) -> Vec<(String, &Node)> {
+    let mut found: Vec<_> = below(root, "$", "jwtRules").collect();
+    for (path, entry) in below(root, "$", "apiRules") {
+        for (path, rule) in below(entry, &path, "rules") {
+            for within in [&["jwt"][..], &["extAuth", "restrictions"]] {
+                let rules = rule.at(within).and_then(|it| it.get("authentications"));
+                let rules = rules.map_or(&[][..], Node::items);
+                let path = format!("{path}.{}.authentications", within.join("."));
+                found.extend(listed(rules, path));
+            }
+        }
+    }
+    found
 }
 
 /// Every value of a rule, which stands at `path`.

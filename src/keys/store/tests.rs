@@ -237,7 +237,7 @@ fn a_body_that_is_no_usable_key_set_is_a_failure_and_the_old_keys_stay() {
             r#"{"error":"x"}"#,
             "no key set: not an object with a list `keys`",
         ),
-        ("no key", r#"{"keys":[]}"#, "no usable key"),
+        ("no key", r#"{"keys":[]}"#, "no key in the set"),
         (
             "no usable key",
             r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#,

@@ -2,7 +2,7 @@
 //!
 //! The lint warns of them; whatever is printed of a file has them covered.
 
-use super::{Lint, below, listed};
+use super::{Lint, below, token_rules};
 use crate::cli::yaml::Node;
 use std::ops::Range;
 
@@ -81,7 +81,7 @@ pub(in crate::cli::check) fn literals(root: &Node) -> Vec<Secret<'_>> {
             headers(http, &path, section, Kind::Header, &mut found);
         }
     }
-    for (path, rule) in below(root, "$", "jwtRules") {
+    for (path, rule) in token_rules(root) {
         found.extend(symmetric_keys(rule, &path));
     }
     for (path, entry) in below(root, "$", "apiRules") {
@@ -89,14 +89,6 @@ pub(in crate::cli::check) fn literals(root: &Node) -> Vec<Secret<'_>> {
             if let Some(request) = rule.get("request") {
                 let path = format!("{path}.request");
                 headers(request, &path, "headers", Kind::Header, &mut found);
-            }
-            for within in [&["jwt"][..], &["extAuth", "restrictions"]] {
-                let rules = rule.at(within).and_then(|it| it.get("authentications"));
-                let rules = rules.map_or(&[][..], Node::items);
-                let path = format!("{path}.{}.authentications", within.join("."));
-                for (path, rule) in listed(rules, path) {
-                    found.extend(symmetric_keys(rule, &path));
-                }
             }
         }
     }

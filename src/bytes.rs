@@ -1,14 +1,34 @@
-//! Whether two texts are the same bytes, which is asked many times for each request.
-//!
-//! Every byte is looked at, also behind the first difference, so that the time it takes does not tell
-//! a stranger how much of a token was guessed.
+//! Bytes of a stranger, compared and cut: what is done many times for each request.
 
-/// Whether they have the same bytes. WebAssembly has no `memcmp` of its own, and the one that is
+use memchr::memchr;
+
+/// Whether they have the same bytes. Every one is looked at, also behind the first difference, so that
+/// the time it takes does not tell a stranger how much of a token was guessed. WebAssembly has no `memcmp` of its own, and the one that is
 /// linked goes byte by byte, which took a tenth of a decision.
 #[must_use]
 #[inline(always)]
 pub fn is_same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && are_same(one, other)
+}
+
+/// The parts between such bytes; at least one, which may be empty.
+pub fn parts(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let (part, behind) = cut(rest?, separator);
+        rest = behind;
+        Some(part)
+    })
+}
+
+/// What is before the first such byte, and what is behind it, if there is one.
+#[must_use]
+pub fn cut(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
+    let halves = memchr(separator, text).and_then(|at| text.split_at_checked(at));
+    match halves {
+        Some((before, [_, behind @ ..])) => (before, Some(behind)),
+        _ => (text, None),
+    }
 }
 
 /// The same of two texts of the same length.
@@ -55,6 +75,20 @@ fn word_difference(one: &[u8; 8], other: &[u8; 8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn is_cut_at_each_separator() {
+        for (text, expected) in [
+            ("", vec![""]),
+            ("a", vec!["a"]),
+            ("a.b", vec!["a", "b"]),
+            (".a..", vec!["", "a", "", ""]),
+        ] {
+            let parts: Vec<_> = parts(text.as_bytes(), b'.').collect();
+            let expected: Vec<_> = expected.iter().map(|part| part.as_bytes()).collect();
+            assert_eq!(parts, expected, "`{text}`");
+        }
+    }
 
     #[test]
     fn every_byte_counts() {

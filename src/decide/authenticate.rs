@@ -4,7 +4,7 @@
 //! refused, so a second, unverified one never reaches an upstream behind a good one.
 
 use super::{Few, Look, Stop};
-use crate::bytes::is_same;
+use crate::bytes::{is_same, parts};
 use crate::cache::{REFUSED_FOR, Refused, Verified};
 use crate::config::BindTokens;
 use crate::identity::{Confirmation, Identity};
@@ -335,7 +335,7 @@ pub(super) fn remove(request: &Request<'_>, places: &[Place<'_>], changes: &mut 
 fn outputs(rule: &JwtRule, token: &[u8], identity: &Identity) -> Vec<Change> {
     let set = |name: &str, value: &[u8]| Change::Set(name.as_bytes().into(), value.to_vec());
     let payload = rule.payload_header.as_ref().and_then(|name| {
-        let payload = token.split(|byte| *byte == b'.').nth(1)?;
+        let payload = parts(token, b'.').nth(1)?;
         Some(set(name, payload))
     });
     let claims = rule.claim_headers.iter().filter_map(|header| {

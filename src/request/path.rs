@@ -4,6 +4,7 @@
 //! slashes. A rule for `/admin` must hold against whichever of them stands behind the gateway, so
 //! each way is a reading, and what could be read further still (a second decoding) is refused.
 
+use memchr::memchr2;
 use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 
@@ -20,7 +21,7 @@ pub const MAX_UNUSUAL_BYTES: usize = 16 * 1024;
 /// The part of `:path` before the query or fragment.
 #[must_use]
 pub fn without_query(path: &[u8]) -> &[u8] {
-    let end = path.iter().position(|byte| matches!(byte, b'?' | b'#'));
+    let end = memchr2(b'?', b'#', path);
     end.and_then(|end| path.get(..end)).unwrap_or(path)
 }
 

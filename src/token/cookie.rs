@@ -2,6 +2,7 @@
 //!
 //! Bytes in, bytes out; a value is not decoded, and quotes around it are taken off.
 
+use crate::bytes::{cut, parts};
 use crate::format::is_printable;
 use crate::request::Headers;
 
@@ -23,11 +24,10 @@ pub fn without_cookies(headers: &Headers, names: &[&str]) -> Option<Vec<u8>> {
     let removed = |cookie: &&[u8]| {
         pair(cookie).is_some_and(|(found, _)| names.iter().any(|name| found == name.as_bytes()))
     };
-    if !cookies(headers).any(|cookie| removed(&cookie)) {
-        return None;
-    }
-    let kept: Vec<_> = cookies(headers).filter(|cookie| !removed(cookie)).collect();
-    Some(kept.join(&b"; "[..]))
+    let mut all = 0_usize;
+    let kept = cookies(headers).inspect(|_| all = all.saturating_add(1));
+    let kept: Vec<_> = kept.filter(|cookie| !removed(cookie)).collect();
+    (kept.len() < all).then(|| kept.join(&b"; "[..]))
 }
 
 /// The cookies under other names than these, as they were sent. Left out is also one in which some
@@ -45,18 +45,15 @@ pub fn other_cookies<'r>(headers: &'r Headers, names: &[&str]) -> impl Iterator<
 }
 
 fn cookies(headers: &Headers) -> impl Iterator<Item = &[u8]> {
-    let lines = headers
-        .all("cookie")
-        .flat_map(|line| line.split(|byte| *byte == b';'));
+    let lines = headers.all("cookie").flat_map(|line| parts(line, b';'));
     lines
         .map(<[u8]>::trim_ascii)
         .filter(|cookie| !cookie.is_empty())
 }
 
 fn pair(cookie: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = cookie.iter().position(|byte| *byte == b'=')?;
-    let (name, value) = cookie.split_at_checked(end)?;
-    Some((name.trim_ascii_end(), value.get(1..)?.trim_ascii_start()))
+    let (name, value) = cut(cookie, b'=');
+    Some((name.trim_ascii_end(), value?.trim_ascii_start()))
 }
 
 fn unquoted(value: &[u8]) -> &[u8] {

@@ -5,6 +5,7 @@
 //! may be relied on before [`verify`] has accepted the signature.
 
 use super::signature::{Algorithm, Verifier};
+use crate::bytes::parts;
 use crate::identity::{ClaimsSet, Identity};
 use crate::json;
 use crate::keys::KeySet;
@@ -88,7 +89,7 @@ pub fn parse(token: &[u8]) -> Result<Jwt<'_>, Reason> {
     if token.len() > MAX_BYTES {
         return Err(Reason::TokenTooLong);
     }
-    let mut parts = token.split(|byte| *byte == b'.');
+    let mut parts = parts(token, b'.');
     let (Some(header), Some(payload), Some(signature), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {

@@ -2,13 +2,13 @@
 //!
 //! Bytes in, bytes out; what is not removed is not changed, not even its escapes.
 
+use crate::bytes::{cut, parts};
 use std::borrow::Cow;
 
 /// Every value of a parameter, percent-decoded.
 pub(super) fn values<'r>(path: &'r [u8], name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
     let (_, query, _) = split(path);
-    let parts = query.split(|byte| *byte == b'&');
-    let pairs = parts.filter(|part| !part.is_empty()).map(pair);
+    let pairs = parts(query, b'&').filter(|part| !part.is_empty()).map(pair);
     let named = pairs.filter(move |(found, _)| *percent_decode(found) == *name.as_bytes());
     named.map(|(_, value)| percent_decode(value))
 }
@@ -25,11 +25,10 @@ pub fn without_parameters(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
         let name = percent_decode(name);
         names.iter().any(|removed| *removed.as_bytes() == *name)
     };
-    let parts = || query.split(|byte| *byte == b'&');
-    if !parts().any(|part| removed(&part)) {
+    if !parts(query, b'&').any(|part| removed(&part)) {
         return None;
     }
-    let kept: Vec<_> = parts().filter(|part| !removed(part)).collect();
+    let kept: Vec<_> = parts(query, b'&').filter(|part| !removed(part)).collect();
     let mut path = before.to_vec();
     if !kept.is_empty() {
         path.push(b'?');
@@ -41,21 +40,15 @@ pub fn without_parameters(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
 
 /// What stands before `?`, the query without `?`, and the fragment with its `#`.
 fn split(path: &[u8]) -> (&[u8], &[u8], &[u8]) {
-    let cut = |path: &'_ [u8], mark: u8| path.iter().position(|byte| *byte == mark);
-    let end = cut(path, b'#').unwrap_or(path.len());
-    let (path, fragment) = path.split_at_checked(end).unwrap_or((path, b""));
-    match cut(path, b'?').and_then(|start| path.split_at_checked(start)) {
-        Some((before, query)) => (before, query.get(1..).unwrap_or_default(), fragment),
-        None => (path, b"", fragment),
-    }
+    let (before, _) = cut(path, b'#');
+    let (path, fragment) = path.split_at_checked(before.len()).unwrap_or((path, b""));
+    let (before, query) = cut(path, b'?');
+    (before, query.unwrap_or_default(), fragment)
 }
 
 fn pair(part: &[u8]) -> (&[u8], &[u8]) {
-    let end = part.iter().position(|byte| *byte == b'=');
-    match end.and_then(|end| part.split_at_checked(end)) {
-        Some((name, value)) => (name, value.get(1..).unwrap_or_default()),
-        None => (part, b""),
-    }
+    let (name, value) = cut(part, b'=');
+    (name, value.unwrap_or_default())
 }
 
 fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {

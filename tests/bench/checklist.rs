@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::{
-    contenders::{ASKING, COLD_ES256, COLD_RS256, NATIVE_WARM, ONE_RULE, WARM},
+    contenders::{ASKING, COLD_ES256, COLD_RS256, NATIVE_AS_IN_ISTIO, NATIVE_WARM, ONE_RULE, WARM},
     memory::Memory,
     summary::{Line, Size},
 };
@@ -53,6 +53,12 @@ pub fn checklist(sizes: &[Size], memory: &[Memory], module_bytes: u64) -> Vec<Ch
             AtMost(1.0),
             "",
             to_counterpart(WARM),
+        ),
+        Check::new(
+            "the same: of jwt_authn as in Istio with its cache + rbac",
+            AtMost(1.0),
+            "",
+            ratio(one, WARM, NATIVE_AS_IN_ISTIO),
         ),
         Check::new(
             "an RS256 token never seen before: of jwt_authn without cache + rbac",

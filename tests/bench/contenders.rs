@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::{
     authorizer,
     empty_filter::{self, EmptyFilters},
-    envoy_native,
+    envoy_native::{self, JwtAuthn},
     guarded::Guarded,
     harness::{Filter, Listener},
     portcullis,
@@ -33,6 +33,7 @@ pub const NO_FILTER: &str = "no filter";
 pub const EMPTY: &str = "empty wasm filter, no callback";
 const EMPTY_WITH_HEADERS: &str = "empty wasm filter, on_request_headers";
 pub const NATIVE_WARM: &str = "jwt_authn with cache + rbac, warm";
+pub const NATIVE_AS_IN_ISTIO: &str = "jwt_authn as in Istio with cache + rbac, warm";
 pub const NATIVE_REMEMBERED: &str = "jwt_authn with cache + rbac, 9,000 tokens";
 const NATIVE_UNCACHED: &str = "jwt_authn without cache + rbac, warm";
 const NATIVE_COLD_RS256: &str = "jwt_authn without cache + rbac, cold RS256";
@@ -48,9 +49,10 @@ pub const ASKING: &str = "ext_authz to a local HTTP authorizer, warm";
 
 /// All of them, in the order in which they are measured; `others` are other builds of the plugin.
 pub fn all(guarded: &Guarded, empty: &EmptyFilters, others: &[PathBuf]) -> Vec<Contender> {
+    use JwtAuthn::{Cached, CachedAsInIstio, Uncached};
     use Tokens::{ManyEs256, ManyRs256, One, Remembered};
     let native =
-        |name, tokens, cached| Contender::new(name, tokens, envoy_native::filters(guarded, cached));
+        |name, tokens, how| Contender::new(name, tokens, envoy_native::filters(guarded, how));
     let ours = |name, tokens| {
         let filter = portcullis::filter(guarded, None, name);
         Contender::new(name, tokens, vec![filter])
@@ -63,7 +65,8 @@ pub fn all(guarded: &Guarded, empty: &EmptyFilters, others: &[PathBuf]) -> Vec<C
         Contender::new(NO_FILTER, One, Vec::new()).guarding(Some(false)),
         does_nothing(EMPTY, &empty.without_callbacks),
         does_nothing(EMPTY_WITH_HEADERS, &empty.with_headers),
-        native(NATIVE_WARM, One, true),
+        native(NATIVE_WARM, One, Cached),
+        native(NATIVE_AS_IN_ISTIO, One, CachedAsInIstio),
         ours(WARM, One).against(NATIVE_WARM),
         Contender::new(ASKING, One, vec![authorizer::ext_authz()]).against(NATIVE_WARM),
         Contender::new(INTROSPECTED, One, vec![portcullis::introspecting(guarded)])
@@ -82,12 +85,12 @@ pub fn all(guarded: &Guarded, empty: &EmptyFilters, others: &[PathBuf]) -> Vec<C
         all.push(contender.guarding(None).against(NATIVE_WARM));
     }
     all.extend([
-        native(NATIVE_REMEMBERED, Remembered, true),
+        native(NATIVE_REMEMBERED, Remembered, Cached),
         ours(REMEMBERED, Remembered).against(NATIVE_REMEMBERED),
-        native(NATIVE_UNCACHED, One, false),
-        native(NATIVE_COLD_RS256, ManyRs256, false),
+        native(NATIVE_UNCACHED, One, Uncached),
+        native(NATIVE_COLD_RS256, ManyRs256, Uncached),
         ours(COLD_RS256, ManyRs256).against(NATIVE_COLD_RS256),
-        native(NATIVE_COLD_ES256, ManyEs256, false),
+        native(NATIVE_COLD_ES256, ManyEs256, Uncached),
         ours(COLD_ES256, ManyEs256).against(NATIVE_COLD_ES256),
     ]);
     all

@@ -17,22 +17,40 @@ const CLAIMS: &str = "claims";
 /// As many tokens as we remember.
 const CACHED_TOKENS: u32 = 10_000;
 
-/// jwt_authn and rbac; jwt_authn verifies every token anew, or remembers those it has verified.
-pub fn filters(guarded: &Guarded, cached: bool) -> Vec<Filter> {
+/// How jwt_authn is set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum JwtAuthn {
+    /// It verifies every token anew.
+    Uncached,
+    /// It remembers tokens that it has verified, which Istio's does not.
+    Cached,
+    /// The same, with what a gateway of Istio has beside: the route is looked up again behind it, as
+    /// it is when a wasm filter takes out the token, claims that are lists are made such, and `ISS/*`
+    /// demands a subject, as it does here.
+    CachedAsInIstio,
+}
+
+/// jwt_authn and rbac.
+pub fn filters(guarded: &Guarded, how: JwtAuthn) -> Vec<Filter> {
     vec![
-        Filter::Json(jwt_authn(guarded, cached)),
-        Filter::Json(rbac(guarded)),
+        Filter::Json(jwt_authn(guarded, how)),
+        Filter::Json(rbac(guarded, how)),
     ]
 }
 
-fn jwt_authn(guarded: &Guarded, cached: bool) -> Value {
+fn jwt_authn(guarded: &Guarded, how: JwtAuthn) -> Value {
     let mut provider = json!({
         "issuer": guarded.issuer,
         "local_jwks": {"inline_string": guarded.jwks},
         "payload_in_metadata": CLAIMS,
     });
-    if cached {
+    if how != JwtAuthn::Uncached {
         provider["jwt_cache_config"] = json!({"jwt_cache_size": CACHED_TOKENS});
+    }
+    if how == JwtAuthn::CachedAsInIstio {
+        provider["clear_route_cache"] = json!(true);
+        provider["normalize_payload_in_metadata"] =
+            json!({"space_delimited_claims": ["scope", "permission"]});
     }
     json!({
         "name": JWT_AUTHN,
@@ -50,11 +68,11 @@ fn jwt_authn(guarded: &Guarded, cached: bool) -> Value {
     })
 }
 
-fn rbac(guarded: &Guarded) -> Value {
+fn rbac(guarded: &Guarded, how: JwtAuthn) -> Value {
     let policies = guarded.rules.iter().enumerate().map(|(index, rule)| {
         let policy = json!({
             "permissions": [permission(rule)],
-            "principals": [principal(&guarded.issuer)],
+            "principals": [principal(&guarded.issuer, how)],
         });
         (format!("ns[bench]-policy[bench]-rule[{index}]"), policy)
     });
@@ -76,10 +94,20 @@ fn permission(rule: &Rule) -> Value {
     ]}})
 }
 
-fn principal(issuer: &str) -> Value {
-    json!({"metadata": {
-        "filter": JWT_AUTHN,
-        "path": [{"key": CLAIMS}, {"key": "iss"}],
-        "value": {"string_match": {"exact": issuer}},
-    }})
+fn principal(issuer: &str, how: JwtAuthn) -> Value {
+    let claim = |name: &str, value: Value| {
+        json!({"metadata": {
+            "filter": JWT_AUTHN,
+            "path": [{"key": CLAIMS}, {"key": name}],
+            "value": {"string_match": value},
+        }})
+    };
+    let issuer = claim("iss", json!({"exact": issuer}));
+    match how {
+        JwtAuthn::Uncached | JwtAuthn::Cached => issuer,
+        JwtAuthn::CachedAsInIstio => {
+            let subject = claim("sub", json!({"safe_regex": {"regex": ".+"}}));
+            json!({"and_ids": {"ids": [issuer, subject]}})
+        }
+    }
 }

@@ -104,7 +104,9 @@ impl Identity {
 impl ClaimsSet {
     /// What they take in memory, in bytes.
     pub(crate) fn weight(&self) -> usize {
-        json::weight(&self.all)
+        let read_out = [&self.issuer, &self.subject].into_iter().flatten();
+        let read_out = read_out.map(|text| text.len());
+        read_out.fold(json::weight(&self.all), usize::saturating_add)
     }
 
     /// Reads out what is asked for most.
@@ -182,6 +184,20 @@ mod tests {
                 panic!("no claims: {claims}");
             };
             Self::new(Rc::new(ClaimsSet::new(claims)), Rc::from([]))
+        }
+    }
+
+    #[test]
+    fn what_is_read_out_weighs_once_more() {
+        let long = || "x".repeat(5_000);
+        for (name, claims, least) in [
+            ("none", json!({}), 0),
+            ("another claim", json!({"aud": long()}), 5_000),
+            ("an issuer", json!({"iss": long()}), 10_000),
+            ("both", json!({"iss": long(), "sub": long()}), 20_000),
+        ] {
+            let weight = Identity::of(claims).claims.weight();
+            assert!((least..least + 1_000).contains(&weight), "{name}: {weight}");
         }
     }
 

@@ -3,8 +3,8 @@
 use memchr::memchr;
 
 /// Whether they have the same bytes. Every one is looked at, also behind the first difference, so that
-/// the time it takes does not tell a stranger how much of a token was guessed. WebAssembly has no `memcmp` of its own, and the one that is
-/// linked goes byte by byte, which took a tenth of a decision.
+/// the time it takes does not tell a stranger how much of a token was guessed. WebAssembly has no
+/// `memcmp` of its own, and the one that is linked goes byte by byte, which took a tenth of a decision.
 #[must_use]
 #[inline(always)]
 pub fn is_same(one: &[u8], other: &[u8]) -> bool {

@@ -236,6 +236,24 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_plain_without_special_bytes_and_odd_segments() {
+        let special = b"%\\;\0\xc0\xc1\xe0\xf0\xf8\xfc";
+        let bytes = || 0..=u8::MAX;
+        for (first, second) in bytes().flat_map(|first| bytes().map(move |second| (first, second)))
+        {
+            let path = [b'/', first, second, b'x'];
+            let has_odd_segment = path.windows(2).any(|two| two == b"//" || two == b"/.");
+            let has_special = path.iter().any(|byte| special.contains(byte));
+            assert_eq!(
+                is_plain(&path),
+                !has_special && !has_odd_segment,
+                "{path:?}"
+            );
+        }
+        assert!(is_plain(b"") && is_plain(b"/") && !is_plain(b"/a/%") && !is_plain(b"/a/."));
+    }
+
+    #[test]
     fn cuts_query_and_fragment() {
         for (path, expected) in [("/a?b#c", "/a"), ("/a#b?c", "/a"), ("/a", "/a"), ("?", "")] {
             assert_eq!(

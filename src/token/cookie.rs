@@ -21,12 +21,12 @@ pub fn without_cookies(headers: &Headers, names: &[&str]) -> Option<Vec<u8>> {
     if names.is_empty() {
         return None;
     }
-    let removed = |cookie: &&[u8]| {
+    let removed = |cookie: &[u8]| {
         pair(cookie).is_some_and(|(found, _)| names.iter().any(|name| found == name.as_bytes()))
     };
-    let mut all = 0_usize;
-    let kept = cookies(headers).inspect(|_| all = all.saturating_add(1));
-    let kept: Vec<_> = kept.filter(|cookie| !removed(cookie)).collect();
+    let mut kept: Vec<_> = cookies(headers).collect();
+    let all = kept.len();
+    kept.retain(|cookie| !removed(cookie));
     (kept.len() < all).then(|| kept.join(&b"; "[..]))
 }
 

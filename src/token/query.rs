@@ -20,15 +20,17 @@ pub fn without_parameters(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
         return None;
     }
     let (before, query, fragment) = split(path);
-    let removed = |part: &&[u8]| {
+    let removed = |part: &[u8]| {
         let (name, _) = pair(part);
         let name = percent_decode(name);
         names.iter().any(|removed| *removed.as_bytes() == *name)
     };
-    if !parts(query, b'&').any(|part| removed(&part)) {
+    let mut kept: Vec<_> = parts(query, b'&').collect();
+    let all = kept.len();
+    kept.retain(|part| !removed(part));
+    if kept.len() == all {
         return None;
     }
-    let kept: Vec<_> = parts(query, b'&').filter(|part| !removed(part)).collect();
     let mut path = before.to_vec();
     if !kept.is_empty() {
         path.push(b'?');

@@ -23,7 +23,7 @@ use std::{
 };
 
 use gateway::{Gateway, Issuer, name, request};
-use harness::{Tool, requirements};
+use harness::{Tool, environment, requirements};
 use module::Worker;
 use portcullis::request::Headers;
 use serde_json::{Value, json};
@@ -140,7 +140,7 @@ fn report() {
         compare(what, &kept[what], &counts);
         found[what] = json!(counts);
     }
-    if env::var_os("BENCH_SAVE").is_some() {
+    if environment::is_on("BENCH_SAVE") {
         fs::write(path(), format!("{found:#}\n")).expect("the file can be written");
     }
 }

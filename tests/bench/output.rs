@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::harness::environment;
+
 const KEPT: &str = "tests/bench/results";
 
 /// Writes a file and tells where it is.
@@ -16,7 +18,7 @@ pub fn write(name: &str, content: impl AsRef<[u8]>) -> PathBuf {
 /// The same for a result; under `BENCH_SAVE` there is a copy to be checked in.
 pub fn write_result(name: &str, content: &str) {
     write(name, content);
-    if env::var_os("BENCH_SAVE").is_some() {
+    if environment::is_on("BENCH_SAVE") {
         write_to(&here().join(KEPT), name, content.as_bytes());
     }
 }

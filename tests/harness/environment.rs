@@ -1,8 +1,13 @@
-//! Numbers that whoever starts a program gives it in the environment.
+//! What whoever starts a program gives it in the environment: numbers and switches.
 //!
 //! What tools are there, and which tests shall run, is told by `requirements.rs`.
 
 use std::env;
+
+/// Whether the switch of this name is on, which is 1.
+pub fn is_on(name: &str) -> bool {
+    env::var(name).as_deref() == Ok("1")
+}
 
 /// A number above 0 of this name; `otherwise` if there is none. Panics at anything else.
 pub fn number(name: &str, otherwise: u32) -> u32 {

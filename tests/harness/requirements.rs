@@ -11,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::environment;
+
 /// An Envoy that Portcullis supports; `ENVOY=/path/to/envoy` in the environment replaces any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -60,7 +62,7 @@ pub fn met(test: &str, tools: &[Tool]) -> bool {
 
 /// Whether long tests shall run: `LONG=1`.
 pub fn long() -> bool {
-    env::var("LONG").as_deref() == Ok("1")
+    environment::is_on("LONG")
 }
 
 // === impl Version ===

@@ -9,6 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
+use super::memory::{LARGEST, resident_mib, small_values};
 use crate::{
     authorization_server::{
         AuthorizationServer, Client as OauthClient, Fault, IssuerOptions, Key, Options, now,
@@ -20,20 +21,24 @@ use crate::{
 /// For a worker. Envoy itself keeps the requests that wait, too, and the text of configurations.
 const MOST_MIB: u64 = 256;
 
+/// Of all that two configurations remember, 104 MiB, what does not fit into memory that is free after
+/// they were read.
+const LEAST_REMEMBERED_MIB: u64 = 50;
+
 const NAMES: [&str; 2] = ["first", "second"];
 const HOST: &str = "gateway.example.com";
 const INTROSPECT: &str = "/issuers/demo/oauth2/introspect";
 const PARKED: &str = "wasmcustom.portcullis.parked_requests";
 /// As many as have room in a configuration of 4 MiB.
 const RULES: usize = 27_000;
-/// The longest payload of a token that Envoy takes in a header, in bytes, more or less.
-const LARGEST: usize = 11_000;
 /// Each takes 64 KiB in memory, of 32 MiB.
 const VERIFIED: usize = 600;
 /// Each is as long, of 4 MiB.
 const REFUSED: usize = 400;
 /// Each takes two MiB in memory, of 16 MiB.
 const INTROSPECTED: usize = 12;
+/// Of 64 KiB.
+const LONGEST_REPLY: usize = 60_000;
 /// Each has so many bytes of headers, of 16 MiB.
 const WAITING: usize = 350;
 const HEADERS: usize = 50_000;
@@ -62,7 +67,6 @@ on_every_envoy! {
             });
             builder.start()
         };
-        let resident_mib = |envoy: &Envoy| envoy.resident_kib().map(|kib| kib / 1024);
         let Some(without) = resident_mib(&start(&json!({"version": 1}))) else {
             return; // Not Linux.
         };
@@ -89,6 +93,8 @@ on_every_envoy! {
              {remembered} with all that is remembered, {full} with all that wait; of all of Envoy: \
              {without} MiB without rules, {resident} with all of it"
         );
+        // Else nothing was filled, and nothing is shown.
+        assert!(remembered > configured + LEAST_REMEMBERED_MIB, "{configured} MiB, then {remembered}");
         assert!(full <= MOST_MIB, "{full} MiB");
         drop(waiting);
         envoy.wait_for_stat(PARKED, |parked| parked == 0, ANSWERED_AFTER + PATIENCE);
@@ -135,9 +141,9 @@ fn configuration(key: &Key, server: &AuthorizationServer) -> Value {
 
 /// Tokens that are good, of many small values, which take most memory once they are read.
 fn verified(client: &Client, key: &Key) {
-    let small: Vec<_> = (0..LARGEST / 8).map(|_| json!({"": 0})).collect();
+    let small = small_values(LARGEST);
     for number in 0..VERIFIED {
-        let token = token(key, number, &json!(small));
+        let token = token(key, number, &small);
         assert_eq!(status(client, "/jwt", &token), 200, "{number}");
     }
 }
@@ -153,8 +159,7 @@ fn refused(client: &Client, key: &Key) {
 
 /// Tokens of which a server says very much.
 fn introspected(client: &Client, server: &AuthorizationServer) {
-    let small: Vec<_> = (0..7_500).map(|_| json!({"": 0})).collect();
-    let document = json!({"active": true, "small": small});
+    let document = json!({"active": true, "small": small_values(LONGEST_REPLY)});
     server.fault(INTROSPECT, Fault::Json { document });
     for number in 0..INTROSPECTED {
         assert_eq!(

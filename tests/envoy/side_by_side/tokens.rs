@@ -16,6 +16,7 @@ pub const TWO: &str = "https://two.example.com";
 /// Tokens by name, and what stands for the key sets.
 pub struct Tokens {
     tokens: BTreeMap<String, String>,
+    one: Key,
     key_sets: [(&'static str, String); 2],
 }
 
@@ -59,7 +60,16 @@ impl Tokens {
         ] {
             tokens.insert(name.to_owned(), token);
         }
-        Tokens { tokens, key_sets }
+        Tokens {
+            tokens,
+            one,
+            key_sets,
+        }
+    }
+
+    /// Another token of issuer `ONE`, which has no name.
+    pub fn another(&self, claims: &Value) -> String {
+        sign_with(&self.one, claims, json!({}))
     }
 
     /// The names of all of them.

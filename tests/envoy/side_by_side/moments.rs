@@ -59,9 +59,9 @@ on_every_envoy! {
         for number in 0.. {
             for case in &mut cases {
                 case.claims["jti"] = json!(number.to_string());
-                let new = tokens.another(&case.claims);
-                case.ask(&new, change, &pair, &tokens);
-                case.ask(&case.known.clone(), change, &pair, &tokens);
+                for token in [tokens.another(&case.claims), case.known.clone()] {
+                    case.ask(&token, change, &pair, &tokens);
+                }
             }
             if now() > change + 2 {
                 break;
@@ -84,10 +84,12 @@ impl Case {
         let before = now();
         let (theirs, ours) = pair.ask(&question, tokens);
         let after = now();
-        let at = match () {
-            () if after < change => 0,
-            () if before >= change => 1,
-            () => return,
+        let at = if after < change {
+            0
+        } else if before >= change {
+            1
+        } else {
+            return;
         };
         let expected = self.status[at];
         assert_eq!(
